@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "proto/derive.h"
+
+#include <string.h>
+
+static bool random_size_ok(size_t n)
+{
+	return n == TPMPSK_RANDOM_SIZE || n == TPMPSK_RANDOM_SHORT_SIZE;
+}
+
+static void write_tls12_session(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct tpmpsk_tls12_session *in = &q->tls12_session;
+
+	if (in->random_len > TPMPSK_RANDOM_SIZE) {
+		tpmpsk_writer_fail(w);
+		return;
+	}
+	tpmpsk_write_var8(w, in->client_random, in->random_len);
+	tpmpsk_write_var8(w, in->server_random, in->random_len);
+}
+
+static void read_tls12_session(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_tls12_session *in = &q->tls12_session;
+
+	in->random_len = tpmpsk_read_var8(r, in->client_random, sizeof(in->client_random));
+	if (tpmpsk_read_var8(r, in->server_random, sizeof(in->server_random)) != in->random_len ||
+		!random_size_ok(in->random_len) || q->role != TPMPSK_ROLE_NONE)
+		tpmpsk_reader_fail(r);
+}
+
+static const struct codec {
+	void (*write)(struct tpmpsk_writer *w, const struct tpmpsk_derive *q);
+	void (*read)(struct tpmpsk_reader *r, struct tpmpsk_derive *q);
+} codecs[TPMPSK_PURPOSE_COUNT] = {
+	[TPMPSK_PURPOSE_TLS12_SESSION] = { write_tls12_session, read_tls12_session },
+};
+
+static const struct codec *codec_of(uint8_t purpose)
+{
+	return purpose < TPMPSK_PURPOSE_COUNT && codecs[purpose].read ? &codecs[purpose] : NULL;
+}
+
+void tpmpsk_write_derive(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct codec *codec = codec_of(q->purpose);
+
+	if (!codec || q->identity_len < 1 || q->identity_len > sizeof(q->identity)) {
+		tpmpsk_writer_fail(w);
+		return;
+	}
+	tpmpsk_write_u8(w, q->purpose);
+	tpmpsk_write_u8(w, q->role);
+	tpmpsk_write_var8(w, q->identity, q->identity_len);
+	codec->write(w, q);
+}
+
+void tpmpsk_read_derive(struct tpmpsk_reader *r, struct tpmpsk_derive *q, bool *ret_known)
+{
+	const struct codec *codec;
+
+	memset(q, 0, sizeof(*q));
+	q->purpose = tpmpsk_read_u8(r);
+	q->role = tpmpsk_read_u8(r);
+	if (q->role >= TPMPSK_ROLE_COUNT)
+		tpmpsk_reader_fail(r);
+	q->identity_len = tpmpsk_read_var8(r, q->identity, sizeof(q->identity));
+	if (q->identity_len < 1)
+		tpmpsk_reader_fail(r);
+	codec = codec_of(q->purpose);
+	*ret_known = codec;
+	if (codec)
+		codec->read(r, q);
+}
+
+void tpmpsk_write_derived(struct tpmpsk_writer *w, const struct tpmpsk_derived *d)
+{
+	tpmpsk_write_var8(w, d->secret, d->secret_len);
+	tpmpsk_write_var8(w, d->name, d->name_len);
+}
+
+void tpmpsk_read_derived(struct tpmpsk_reader *r, struct tpmpsk_derived *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->secret_len = tpmpsk_read_var8(r, d->secret, sizeof(d->secret));
+	d->name_len = tpmpsk_read_var8(r, d->name, sizeof(d->name));
+	if (d->secret_len == 0)
+		tpmpsk_reader_fail(r);
+}
