@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * audit - one JSON line for every decision: who asked for what, and what the answer was.
+ *
+ * Never a secret: no random, no input and no output of a derivation. What a client chose (the identity) is escaped. Lines are gathered
+ * and written when the loop is about to wait. Loop thread only.
+ */
+#ifndef TPMPSK_DAEMON_AUDIT_H
+#define TPMPSK_DAEMON_AUDIT_H
+
+#include "daemon/peer.h"
+#include "proto/derive.h"
+#include "proto/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AUDIT_BUFFER_SIZE 65536
+
+struct audit {
+	int fd;        /* -1: off */
+	uint64_t lost; /* lines that could not be written; said in the next one that can */
+	size_t len;
+	char buffer[AUDIT_BUFFER_SIZE];
+};
+
+struct audit_event {
+	uint8_t opcode;
+	enum tpmpsk_status status;
+	const struct tpmpsk_derive
+		*derive;           /* NULL when it is no derivation, or could not be read */
+	const char *key;           /* NULL when it is not known, or the peer may not know */
+	uint64_t queue_us, tpm_us; /* 0 when it did not come to that */
+};
+
+/* where: "stderr", "off" or a path, which is appended to and made 0640. 0 or -errno. */
+int audit_open(struct audit *a, const char *where) __attribute__((warn_unused_result));
+/* Changing the place in two steps, so that the first may fail without a trace: a descriptor (-1 for "off"), then the switch to it. */
+int audit_prepare(const char *where, int *ret_fd) __attribute__((warn_unused_result));
+void audit_switch(struct audit *a, int fd);
+void audit_close(struct audit *a);
+
+void audit_write(struct audit *a, const struct peer *peer, const struct audit_event *e);
+void audit_flush(struct audit *a);
+
+/* An opcode's word, "key-import"; "request" for a number that is none. */
+const char *audit_opcode_name(uint8_t opcode);
+
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/engine.h"
+
+#include "daemon/log.h"
+#include "daemon/new_key.h"
+#include "daemon/purpose.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RETRY_NS UINT64_C(250000000) /* between two attempts to open a TPM that was lost */
+#define FORGET_MAX 32                /* more than this at a time are left to be evicted */
+
+struct engine {
+	struct tpm_options options;
+	char *tcti;
+	pthread_t thread;
+	int event_fd;
+	uint64_t retry_ns; /* when a lost TPM is tried again; TPM thread only */
+	struct tpm *tpm;   /* NULL while lost; TPM thread only */
+
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t work;
+	struct queue queue;
+	struct list done;
+	bool stopping;
+	bool available;
+	size_t n_forget;
+	uint64_t forget[FORGET_MAX];
+	struct tpm_info info;
+	struct tpm_stats past; /* of TPM contexts closed before */
+	struct tpm_stats now;
+};
+
+uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void add_stats(struct tpm_stats *sum, const struct tpm_stats *s)
+{
+	sum->commands += s->commands;
+	sum->loads += s->loads;
+	sum->evictions += s->evictions;
+	sum->rebuilds += s->rebuilds;
+}
+
+/* TPM thread: what the loop may know of the TPM. */
+static void publish(struct engine *e)
+{
+	e->available = e->tpm;
+	if (e->tpm) {
+		e->info = *tpm_info(e->tpm);
+		e->now = *tpm_stats(e->tpm);
+	} else {
+		add_stats(&e->past, &e->now);
+		e->now = (struct tpm_stats){ 0 };
+	}
+}
+
+static void lose_tpm(struct engine *e)
+{
+	tpm_free(e->tpm);
+	e->tpm = NULL;
+	e->retry_ns = clock_ns();
+}
+
+/* Opens a lost TPM when it is time to. */
+static void find_tpm(struct engine *e)
+{
+	uint64_t now = clock_ns();
+
+	if (e->tpm || now < e->retry_ns)
+		return;
+	if (tpm_open(&e->tpm, &e->options) < 0) {
+		e->tpm = NULL;
+		e->retry_ns = clock_ns() + RETRY_NS;
+		return;
+	}
+	log_notice("TPM: available again");
+}
+
+struct mac_context {
+	struct tpm *tpm;
+	const struct key *key;
+};
+
+static int mac_by_tpm(void *context, unsigned object, const uint8_t *in, size_t in_len,
+	uint8_t *mac, size_t *ret_len)
+{
+	struct mac_context *c = context;
+
+	if (object >= c->key->file.n_objects)
+		return -EINVAL;
+	return tpm_hmac(c->tpm, c->key->id + object, &c->key->file.objects[object], in, in_len, mac,
+		ret_len);
+}
+
+static int derive(struct engine *e, struct job *job)
+{
+	struct mac_context context = { e->tpm, job->key };
+	const struct mac mac = { mac_by_tpm, &context };
+
+	return purpose_derive(&job->derive, &mac, &job->derived);
+}
+
+static int create(struct engine *e, struct job *job)
+{
+	struct new_key *n = job->new_key;
+
+	return tpm_create_hmac(e->tpm, n->secret_len ? n->secret : NULL, n->secret_len, &n->file);
+}
+
+static int adopt(struct engine *e, struct job *job)
+{
+	return tpm_try_hmac(e->tpm, &job->new_key->file.objects[0]);
+}
+
+static int (*const tasks[])(struct engine *e, struct job *job) = {
+	[JOB_DERIVE] = derive,
+	[JOB_CREATE] = create,
+	[JOB_ADOPT] = adopt,
+};
+
+/* A TPM that is lost in the middle is opened again at once, and the job gets a second chance. */
+static int perform(struct engine *e, struct job *job)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		int r;
+
+		find_tpm(e);
+		if (!e->tpm)
+			return -ENODEV;
+		r = tasks[job->kind](e, job);
+		if (r != -ENODEV)
+			return r;
+		log_error("TPM: lost");
+		lose_tpm(e);
+	}
+	return -ENODEV;
+}
+
+static void forget_keys(struct engine *e)
+{
+	while (e->n_forget > 0) {
+		uint64_t id = e->forget[--e->n_forget];
+
+		pthread_mutex_unlock(&e->lock);
+		for (unsigned i = 0; e->tpm && i < KEYFILE_OBJECTS_MAX; i++)
+			tpm_forget(e->tpm, id + i);
+		pthread_mutex_lock(&e->lock);
+	}
+}
+
+static void finish(struct engine *e, struct job *job)
+{
+	/* The loop empties the whole list when it is woken: one wake-up is enough for all that is added until then. */
+	const uint64_t one = 1;
+	bool wake = list_empty(&e->done);
+
+	list_append(&e->done, &job->done_link);
+	if (wake && write(e->event_fd, &one, sizeof(one)) < 0)
+		log_error_r(-errno, "wake the loop");
+}
+
+/* Waits for work; with the TPM lost, no longer than until it is time to look for it. Lock held. */
+static void wait_for_work(struct engine *e)
+{
+	uint64_t until = e->retry_ns;
+	struct timespec t = {
+		.tv_sec = (time_t)(until / 1000000000u),
+		.tv_nsec = (long)(until % 1000000000u),
+	};
+
+	if (e->tpm) {
+		pthread_cond_wait(&e->work, &e->lock);
+		return;
+	}
+	if (clock_ns() < until)
+		pthread_cond_timedwait(&e->work, &e->lock, &t);
+	pthread_mutex_unlock(&e->lock);
+	find_tpm(e);
+	pthread_mutex_lock(&e->lock);
+	publish(e);
+}
+
+static void *tpm_thread(void *context)
+{
+	struct engine *e = context;
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->stopping) {
+		struct queue_entry *entry;
+		struct job *job;
+
+		forget_keys(e);
+		entry = queue_pop(&e->queue);
+		if (!entry) {
+			wait_for_work(e);
+			continue;
+		}
+		job = list_entry(entry, struct job, entry);
+		pthread_mutex_unlock(&e->lock);
+
+		job->started_ns = clock_ns();
+		job->result = perform(e, job);
+		job->finished_ns = clock_ns();
+
+		pthread_mutex_lock(&e->lock);
+		publish(e);
+		queue_charge(&e->queue, entry->account, job->finished_ns - job->started_ns);
+		finish(e, job);
+	}
+	for (struct queue_entry *entry; (entry = queue_pop(&e->queue));) {
+		struct job *job = list_entry(entry, struct job, entry);
+
+		job->result = -ESHUTDOWN;
+		job->started_ns = job->finished_ns = clock_ns();
+		finish(e, job);
+	}
+	pthread_mutex_unlock(&e->lock);
+	lose_tpm(e);
+	return NULL;
+}
+
+static int start_thread(struct engine *e)
+{
+	pthread_condattr_t attr;
+	int r;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->work, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&e->lock, NULL);
+	r = pthread_create(&e->thread, NULL, tpm_thread, e);
+	if (r == 0)
+		return 0;
+	pthread_cond_destroy(&e->work);
+	pthread_mutex_destroy(&e->lock);
+	return -r;
+}
+
+int engine_start(struct engine **ret, const struct tpm_options *options)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->event_fd = -1;
+	queue_init(&e->queue);
+	list_init(&e->done);
+	e->options = *options;
+	e->tcti = strdup(options->tcti);
+	r = -ENOMEM;
+	if (!e->tcti)
+		goto fail;
+	e->options.tcti = e->tcti;
+	e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r = -errno;
+	if (e->event_fd < 0)
+		goto fail;
+	r = tpm_open(&e->tpm, &e->options);
+	if (r < 0)
+		goto fail;
+	publish(e);
+	r = start_thread(e);
+	if (r < 0)
+		goto fail;
+	*ret = e;
+	return 0;
+
+fail:
+	tpm_free(e->tpm);
+	if (e->event_fd >= 0)
+		close(e->event_fd);
+	free(e->tcti);
+	free(e);
+	return r;
+}
+
+bool engine_stop(struct engine *e, unsigned timeout_ms)
+{
+	struct timespec until;
+
+	pthread_mutex_lock(&e->lock);
+	e->stopping = true;
+	pthread_cond_signal(&e->work);
+	pthread_mutex_unlock(&e->lock);
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return pthread_clockjoin_np(e->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
+
+void engine_free(struct engine *e)
+{
+	if (!e)
+		return;
+	queue_done(&e->queue);
+	pthread_cond_destroy(&e->work);
+	pthread_mutex_destroy(&e->lock);
+	close(e->event_fd);
+	free(e->tcti);
+	free(e);
+}
+
+int engine_fd(const struct engine *e)
+{
+	return e->event_fd;
+}
+
+void engine_submit(struct engine *e, struct queue_flow *flow, struct job *job)
+{
+	pthread_mutex_lock(&e->lock);
+	queue_push(&e->queue, flow, &job->entry);
+	pthread_cond_signal(&e->work);
+	pthread_mutex_unlock(&e->lock);
+}
+
+bool engine_cancel(struct engine *e, struct job *job)
+{
+	bool cancelled;
+
+	pthread_mutex_lock(&e->lock);
+	cancelled = queue_cancel(&e->queue, &job->entry);
+	pthread_mutex_unlock(&e->lock);
+	return cancelled;
+}
+
+struct job *engine_collect(struct engine *e)
+{
+	struct list *first;
+	uint64_t count;
+
+	pthread_mutex_lock(&e->lock);
+	first = list_pop(&e->done);
+	/* Cleared under the lock that finish() writes under, and only when nothing is left: no wake-up is lost. */
+	if (!first && read(e->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_error_r(-errno, "clear the wake-up");
+	pthread_mutex_unlock(&e->lock);
+	return first ? list_entry(first, struct job, done_link) : NULL;
+}
+
+void engine_forget(struct engine *e, const struct key *key)
+{
+	pthread_mutex_lock(&e->lock);
+	if (e->n_forget < FORGET_MAX)
+		e->forget[e->n_forget++] = key->id;
+	pthread_cond_signal(&e->work);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void engine_status(struct engine *e, struct engine_status *ret)
+{
+	pthread_mutex_lock(&e->lock);
+	*ret = (struct engine_status){
+		.available = e->available,
+		.info = e->info,
+		.stats = e->now,
+		.queued = e->queue.len,
+	};
+	add_stats(&ret->stats, &e->past);
+	pthread_mutex_unlock(&e->lock);
+}
+
+int engine_account_add(struct engine *e, struct queue_account *a)
+{
+	int r;
+
+	pthread_mutex_lock(&e->lock);
+	r = queue_account_add(&e->queue, a);
+	pthread_mutex_unlock(&e->lock);
+	return r;
+}
+
+void engine_account_remove(struct engine *e, struct queue_account *a)
+{
+	pthread_mutex_lock(&e->lock);
+	queue_account_remove(&e->queue, a);
+	pthread_mutex_unlock(&e->lock);
+}
+
+bool engine_account_settled(struct engine *e, const struct queue_account *a)
+{
+	bool settled;
+
+	pthread_mutex_lock(&e->lock);
+	settled = queue_account_settled(&e->queue, a);
+	pthread_mutex_unlock(&e->lock);
+	return settled;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/manage.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <sodium.h>
+#include <string.h>
+
+#define STATUS_NOT_FOUND TPMPSK_STATUS_UNKNOWN_IDENTITY /* an admin may know what exists */
+
+/* Ends a management request that did not reach the TPM, or came back from it. */
+static void answer(struct server *s, struct conn *c, uint32_t id, uint8_t opcode, const char *key,
+	enum tpmpsk_status status, const char *detail)
+{
+	uint8_t packet[TPMPSK_HEADER_SIZE];
+	size_t len;
+
+	audit_write(&s->audit, &c->peer,
+		&(struct audit_event){ .opcode = opcode, .status = status, .key = key });
+	if (status != TPMPSK_STATUS_OK)
+		conn_send_error(s, c, id, opcode, status, 0, detail);
+	else if (tpmpsk_ok_encode(id, opcode, packet, sizeof(packet), &len) == 0)
+		conn_send(s, c, packet, len);
+}
+
+static void answer_text(struct server *s, struct conn *c, const struct tpmpsk_header *h, bool more,
+	struct json_object *o)
+{
+	const char *text = json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	uint8_t packet[TPMPSK_MESSAGE_MAX];
+	size_t len;
+
+	if (!text || tpmpsk_text_reply_encode(h->id, h->opcode, more, text, strlen(text), packet,
+			     sizeof(packet), &len) < 0)
+		conn_send_error(s, c, h->id, h->opcode, TPMPSK_STATUS_INTERNAL, 0,
+			"the answer does not fit");
+	else
+		conn_send(s, c, packet, len);
+}
+
+static void add_string(struct json_object *o, const char *name, const char *value)
+{
+	json_object_object_add(o, name, json_object_new_string(value));
+}
+
+static void add_number(struct json_object *o, const char *name, uint64_t value)
+{
+	json_object_object_add(o, name, json_object_new_uint64(value));
+}
+
+static struct json_object *tpm_status(
+	const struct server *s, const struct engine_status *status, bool full)
+{
+	struct json_object *o = json_object_new_object();
+	char firmware[24];
+
+	add_string(o, "state", status->available ? "ready" : "unavailable");
+	if (!full)
+		return o;
+	snprintf(firmware, sizeof(firmware), "%u.%u.%u.%u", status->info.firmware[0] >> 16,
+		status->info.firmware[0] & 0xffff, status->info.firmware[1] >> 16,
+		status->info.firmware[1] & 0xffff);
+	add_string(o, "tcti", s->config.tcti);
+	add_string(o, "manufacturer", status->info.manufacturer);
+	add_string(o, "vendor", status->info.vendor);
+	add_string(o, "firmware", firmware);
+	json_object_object_add(o, "shared", json_object_new_boolean(status->info.shared));
+	add_number(o, "slots", status->info.slots);
+	add_number(o, "loaded", status->stats.loaded);
+	add_number(o, "commands", status->stats.commands);
+	add_number(o, "loads", status->stats.loads);
+	add_number(o, "evictions", status->stats.evictions);
+	add_number(o, "rebuilds", status->stats.rebuilds);
+	return o;
+}
+
+static struct json_object *answer_counts(const struct server *s)
+{
+	struct json_object *o = json_object_new_object();
+
+	for (unsigned i = 0; i < TPMPSK_STATUS_COUNT; i++)
+		add_number(o, tpmpsk_status_name(i), s->counts[i]);
+	return o;
+}
+
+void manage_status(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	bool full = config_is_admin(&s->config, &c->peer);
+	struct engine_status status;
+	struct json_object *o;
+
+	if (tpmpsk_empty_decode(r) < 0) {
+		conn_send_error(s, c, h->id, h->opcode, TPMPSK_STATUS_MALFORMED, 0, "status");
+		return;
+	}
+	engine_status(s->engine, &status);
+	o = json_object_new_object();
+	add_string(o, "version", TPMPSK_VERSION);
+	json_object_object_add(o, "tpm", tpm_status(s, &status, full));
+	if (full) {
+		add_number(o, "keys", keystore_count(s->keys));
+		add_number(o, "connections", s->n_conns);
+		add_number(o, "users", s->users.count);
+		add_number(o, "queue", s->n_jobs);
+		add_number(o, "uptime_seconds", (clock_ns() - s->started_ns) / 1000000000);
+		json_object_object_add(o, "counts", answer_counts(s));
+	}
+	answer_text(s, c, h, false, o);
+	json_object_put(o);
+}
+
+/* Checks what is asked for and fills ret. On failure error says why. */
+static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
+	const struct tpmpsk_key_new *m, struct new_key *ret, char error[POLICY_ERROR_SIZE])
+{
+	const char *why;
+	int r;
+
+	if (!keystore_name_ok(m->name)) {
+		snprintf(error, POLICY_ERROR_SIZE,
+			"a key's name is a letter or digit, then at most 63 of A-Z a-z 0-9 . _ -");
+		return TPMPSK_STATUS_MALFORMED;
+	}
+	memcpy(ret->name, m->name, sizeof(ret->name));
+	if (policy_parse(m->policy, strlen(m->policy), true, &ret->policy, error) < 0)
+		return TPMPSK_STATUS_MALFORMED;
+	if (keystore_by_name(s->keys, m->name)) {
+		snprintf(error, POLICY_ERROR_SIZE, "there is a key of that name");
+		return TPMPSK_STATUS_EXISTS;
+	}
+	if (keystore_find(
+		    s->keys, ret->policy.purpose, ret->policy.identity, ret->policy.identity_len)) {
+		snprintf(error, POLICY_ERROR_SIZE, "there is a key for that identity and purpose");
+		return TPMPSK_STATUS_EXISTS;
+	}
+	if (opcode == TPMPSK_OP_KEY_IMPORT && m->payload_len <= sizeof(ret->secret)) {
+		memcpy(ret->secret, m->payload, m->payload_len);
+		ret->secret_len = m->payload_len;
+	} else if (opcode == TPMPSK_OP_KEY_IMPORT) {
+		/* HMAC defines a key longer than its block to be its hash: RFC 2104, section 2. */
+		crypto_hash_sha256(ret->secret, m->payload, m->payload_len);
+		ret->secret_len = crypto_hash_sha256_BYTES;
+	} else if (opcode == TPMPSK_OP_KEY_ADOPT) {
+		r = keyfile_decode((const char *)m->payload, m->payload_len, &ret->file, &why);
+		if (r == 0 && ret->file.n_objects != 1) {
+			r = -EBADMSG;
+			why = "more than one key in the file";
+		}
+		if (r < 0) {
+			snprintf(error, POLICY_ERROR_SIZE, "%s", why);
+			return r == -EOPNOTSUPP ? TPMPSK_STATUS_UNSUPPORTED
+						: TPMPSK_STATUS_MALFORMED;
+		}
+	}
+	return TPMPSK_STATUS_OK;
+}
+
+void manage_key_new(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	char error[POLICY_ERROR_SIZE] = "";
+	enum tpmpsk_status status = TPMPSK_STATUS_INTERNAL;
+	struct new_key *n = new_key_new();
+	struct tpmpsk_key_new m;
+
+	if (tpmpsk_key_new_decode(r, h->opcode, &m) < 0)
+		status = TPMPSK_STATUS_MALFORMED;
+	else if (n)
+		status = new_key_fill(s, h->opcode, &m, n, error);
+	sodium_memzero(&m, sizeof(m));
+	if (status != TPMPSK_STATUS_OK)
+		answer(s, c, h->id, h->opcode, n && n->name[0] ? n->name : NULL, status, error);
+	else if (request_submit(s, c, h, h->opcode == TPMPSK_OP_KEY_ADOPT ? JOB_ADOPT : JOB_CREATE,
+			 NULL, NULL, n))
+		return; /* the job owns it now */
+	new_key_free(n);
+}
+
+void manage_finished(struct server *s, struct job *job)
+{
+	struct new_key *n = job->new_key;
+	char error[KEYSTORE_ERROR_SIZE] = "";
+	const char *detail;
+	enum tpmpsk_status status = request_status_of(job->result, &detail);
+
+	/* Who asked has been told that it was not done, or has gone: then it is not done. */
+	if (!job->conn)
+		return;
+	if (status == TPMPSK_STATUS_OK) {
+		int r = keystore_add(s->keys, n->name, &n->policy, &n->file, error);
+
+		if (r < 0) {
+			status = r == -EEXIST ? TPMPSK_STATUS_EXISTS : TPMPSK_STATUS_INTERNAL;
+			detail = error;
+			log_error("key %s: not stored: %s", n->name, error);
+		}
+	}
+	answer(s, job->conn, job->request_id, job->opcode, n->name, status, detail);
+}
+
+/* What list and show say of a key. */
+static struct json_object *describe(const struct key *k)
+{
+	struct json_object *o = NULL;
+	char *text;
+
+	if (policy_print(&k->policy, &text) < 0)
+		return NULL;
+	o = json_tokener_parse(text);
+	free(text);
+	if (o)
+		add_string(o, "name", k->name);
+	return o;
+}
+
+/* As many as fit into a message. */
+void manage_key_list(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_list m;
+	struct json_object *page;
+	struct key *k;
+	size_t used = 2;
+
+	if (tpmpsk_key_list_decode(r, &m) < 0) {
+		answer(s, c, h->id, h->opcode, NULL, TPMPSK_STATUS_MALFORMED, "list");
+		return;
+	}
+	page = json_object_new_array();
+	for (k = keystore_next(s->keys, m.after); k; k = keystore_next(s->keys, k->name)) {
+		struct json_object *o = describe(k);
+		size_t len = o ? strlen(json_object_to_json_string_ext(o,
+					 JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE))
+			       : 0;
+
+		if (o && len + 3 > TPMPSK_TEXT_MAX && used == 2) {
+			/* Too many names in `allow` for a list; `show` has the same bound, so say which. */
+			json_object_object_del(o, "allow");
+			len = strlen(json_object_to_json_string_ext(
+				o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		}
+		if (!o || used + len + 1 > TPMPSK_TEXT_MAX) {
+			json_object_put(o);
+			break;
+		}
+		used += len + 1;
+		json_object_array_add(page, o);
+	}
+	audit_write(&s->audit, &c->peer, &(struct audit_event){ .opcode = h->opcode });
+	answer_text(s, c, h, k, page);
+	json_object_put(page);
+}
+
+/* The key of a request's name, or NULL: answered. */
+static struct key *key_or_answer(struct server *s, struct conn *c, const struct tpmpsk_header *h,
+	int decoded, const char *name)
+{
+	struct key *k;
+
+	if (decoded < 0) {
+		answer(s, c, h->id, h->opcode, NULL, TPMPSK_STATUS_MALFORMED, "request");
+		return NULL;
+	}
+	k = keystore_by_name(s->keys, name);
+	if (!k)
+		answer(s, c, h->id, h->opcode, NULL, STATUS_NOT_FOUND,
+			"there is no key of that name");
+	return k;
+}
+
+void manage_key_show(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_name m;
+	struct key *k = key_or_answer(s, c, h, tpmpsk_key_name_decode(r, &m), m.name);
+	struct json_object *o;
+
+	if (!k)
+		return;
+	o = describe(k);
+	if (!o) {
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, "out of memory");
+		return;
+	}
+	add_number(o, "derivations", k->derivations);
+	audit_write(
+		&s->audit, &c->peer, &(struct audit_event){ .opcode = h->opcode, .key = k->name });
+	answer_text(s, c, h, false, o);
+	json_object_put(o);
+}
+
+void manage_key_who(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_who m;
+	struct key *k = key_or_answer(s, c, h, tpmpsk_key_who_decode(r, &m), m.name);
+	char why[POLICY_ERROR_SIZE] = "", error[KEYSTORE_ERROR_SIZE] = "";
+	struct policy policy = { 0 };
+
+	if (!k)
+		return;
+	if (policy_with(&k->policy, m.who, h->opcode == TPMPSK_OP_KEY_ALLOW, &policy, why) < 0)
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_MALFORMED, why);
+	else if (keystore_set_policy(s->keys, k, &policy, error) < 0)
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, error);
+	else
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_OK, "");
+	policy_done(&policy);
+}
+
+void manage_key_remove(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_name m;
+	struct key *k = key_or_answer(s, c, h, tpmpsk_key_name_decode(r, &m), m.name);
+	char error[KEYSTORE_ERROR_SIZE] = "";
+
+	if (!k)
+		return;
+	key_ref(k); /* keystore_remove() drops the directory's own */
+	if (keystore_remove(s->keys, k, error) < 0) {
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, error);
+	} else {
+		engine_forget(s->engine, k);
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_OK, "");
+	}
+	key_unref(k);
+}
+
+void manage_reload(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	char error[SERVER_ERROR_SIZE] = "";
+	enum tpmpsk_status status = TPMPSK_STATUS_OK;
+
+	if (tpmpsk_empty_decode(r) < 0 || server_reload(s, error) < 0)
+		status = TPMPSK_STATUS_MALFORMED;
+	answer(s, c, h->id, h->opcode, NULL, status, error);
+}

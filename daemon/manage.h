@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * manage - the requests by which admins manage keys, and status.
+ *
+ * The caller has checked that the peer may send them. Each handler decodes its whole message, acts, and answers; those that need the TPM
+ * answer in manage_finished().
+ */
+#ifndef TPMPSK_DAEMON_MANAGE_H
+#define TPMPSK_DAEMON_MANAGE_H
+
+#include "daemon/request.h"
+
+typedef void request_handler(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r);
+
+request_handler manage_status, manage_key_new, manage_key_list, manage_key_show, manage_key_who,
+	manage_key_remove, manage_reload;
+
+/* A key was made, or was not: writes its files and answers. job->conn may be NULL. */
+void manage_finished(struct server *s, struct job *job);
+
+#endif

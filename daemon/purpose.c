@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/purpose.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+/* The answer is one HMAC, whole. */
+static int one_mac(
+	const struct mac *mac, const uint8_t *in, size_t in_len, struct tpmpsk_derived *ret)
+{
+	uint8_t out[PURPOSE_MAC_MAX];
+	size_t len;
+	int r;
+
+	r = mac->compute(mac->context, 0, in, in_len, out, &len);
+	if (r < 0)
+		return r;
+	assert(len <= sizeof(out) && len <= sizeof(ret->secret));
+	memcpy(ret->secret, out, len);
+	ret->secret_len = len;
+	sodium_memzero(out, sizeof(out));
+	return 0;
+}
+
+/* psk = HMAC(K, "pre master secret" || client_random || server_random) */
+static int derive_tls12_session(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	static const char label[] = "pre master secret";
+	const struct tpmpsk_tls12_session *in = &q->tls12_session;
+	uint8_t message[sizeof(label) - 1 + 2 * TPMPSK_RANDOM_SIZE];
+	struct tpmpsk_writer w;
+	size_t len;
+	int r;
+
+	tpmpsk_writer_init(&w, message, sizeof(message));
+	tpmpsk_write_bytes(&w, label, sizeof(label) - 1);
+	tpmpsk_write_bytes(&w, in->client_random, in->random_len);
+	tpmpsk_write_bytes(&w, in->server_random, in->random_len);
+	r = tpmpsk_writer_finish(&w, &len);
+	if (r < 0)
+		return r;
+	return one_mac(mac, message, len, ret);
+}
+
+static const struct purpose {
+	int (*derive)(
+		const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret);
+} purposes[TPMPSK_PURPOSE_COUNT] = {
+	[TPMPSK_PURPOSE_TLS12_SESSION] = { derive_tls12_session },
+};
+
+int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	struct tpmpsk_derived out = { 0 };
+	int r;
+
+	if (q->purpose >= TPMPSK_PURPOSE_COUNT || !purposes[q->purpose].derive)
+		return -EOPNOTSUPP;
+	r = purposes[q->purpose].derive(q, mac, &out);
+	if (r == 0)
+		*ret = out;
+	sodium_memzero(&out, sizeof(out));
+	return r;
+}
+
+uint32_t purpose_known(void)
+{
+	uint32_t known = 0;
+
+	for (unsigned i = 0; i < TPMPSK_PURPOSE_COUNT; i++)
+		if (purposes[i].derive)
+			known |= UINT32_C(1) << i;
+	return known;
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/server.h"
+
+#include "daemon/conn.h"
+#include "daemon/notify.h"
+#include "daemon/request.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define EVENTS_PER_ROUND 64
+#define ACCEPTS_PER_EVENT 16
+
+/* "FILE: field 'NAME': …" for what turns out wrong when a value is put to use. */
+static void field_error(const struct server *s, char error[SERVER_ERROR_SIZE], const char *field,
+	const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void field_error(const struct server *s, char error[SERVER_ERROR_SIZE], const char *field,
+	const char *format, ...)
+{
+	const char *file = s->config_path ? s->config_path : CONFIG_DEFAULT_PATH;
+	va_list args;
+	int n;
+
+	n = snprintf(error, SERVER_ERROR_SIZE, "%.200s: field '%s': ", file, field);
+	va_start(args, format);
+	vsnprintf(error + n, SERVER_ERROR_SIZE - (size_t)n, format, args);
+	va_end(args);
+}
+
+static int watch(struct server *s, int fd, struct source *source)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = source };
+
+	return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static void watch_listener(struct server *s, bool on)
+{
+	struct epoll_event ev = { .events = on ? EPOLLIN : 0, .data.ptr = &s->on_listen };
+
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &ev) == 0)
+		s->accepting = on;
+}
+
+void server_resume_accept(struct server *s)
+{
+	if (!s->accepting && s->listen_fd >= 0)
+		watch_listener(s, true);
+}
+
+static void on_listen(struct server *s, struct source *source, uint32_t events)
+{
+	(void)source;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+		int fd = accept4(s->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int r;
+
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+				      errno == ENOBUFS)) {
+			if (log_allowed(&s->accept_log))
+				log_warning_r(
+					-errno, "accept: waiting until a connection has gone");
+			if (s->n_conns > 0)
+				watch_listener(s, false);
+			return;
+		}
+		if (fd < 0)
+			return; /* EAGAIN, or a peer that has gone already */
+		r = conn_new(s, fd);
+		if (r < 0 && log_allowed(&s->accept_log))
+			log_warning_r(r, "new connection");
+	}
+}
+
+static void on_engine(struct server *s, struct source *source, uint32_t events)
+{
+	struct job *job;
+
+	(void)source;
+	(void)events;
+	while ((job = engine_collect(s->engine)))
+		request_finished(s, job);
+}
+
+/* tcti, socket, keys and encrypt_sessions are what a running daemon stands on: their new values wait for a restart. */
+static bool same_ground(const struct config *a, const struct config *b)
+{
+	return strcmp(a->tcti, b->tcti) == 0 && strcmp(a->socket, b->socket) == 0 &&
+	       strcmp(a->keys, b->keys) == 0 && a->encrypt_sessions == b->encrypt_sessions &&
+	       a->socket_mode == b->socket_mode;
+}
+
+int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
+{
+	struct config config;
+	int audit_fd = -1;
+	int r;
+
+	r = config_load(s->config_path, &config, error);
+	if (r < 0)
+		goto fail;
+	r = audit_prepare(config.audit, &audit_fd);
+	if (r < 0)
+		field_error(s, error, "audit", "%s: %s", config.audit, strerror(-r));
+	else
+		r = keystore_reload(s->keys, error);
+	if (r < 0) {
+		if (audit_fd >= 0)
+			close(audit_fd);
+		config_done(&config);
+		goto fail;
+	}
+	if (!same_ground(&s->config, &config))
+		log_warning("reload: tcti, socket, socket_mode, keys and encrypt_sessions change "
+			    "at the next start");
+	audit_switch(&s->audit, audit_fd);
+	config_done(&s->config);
+	s->config = config;
+	log_notice("reload: done, %zu keys", keystore_count(s->keys));
+	return 0;
+
+fail:
+	log_error("reload: nothing changed: %s", error);
+	return r;
+}
+
+static void on_signal(struct server *s, struct source *source, uint32_t events)
+{
+	char error[SERVER_ERROR_SIZE];
+	struct signalfd_siginfo info;
+
+	(void)source;
+	(void)events;
+	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo != SIGHUP) {
+			s->stopping = true;
+			continue;
+		}
+		notify_reloading();
+		/* A failure has been logged, and the old state is as ready as the new one would be. */
+		if (server_reload(s, error) < 0)
+			notify_state("STATUS=Reload failed; the configuration and keys before it stay in force.");
+		notify_state("READY=1");
+	}
+}
+
+static int open_signals(struct server *s)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	/* Before the first thread, so that all of them inherit it. */
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN); /* a TCTI writes to sockets without asking for errors */
+	s->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+	return s->signal_fd < 0 ? -errno : 0;
+}
+
+/* The socket that systemd handed over, checked: it must be what clients expect. */
+static int take_listen_fd(int fd)
+{
+	int type, listening;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return -errno;
+	len = sizeof(listening);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+		return -errno;
+	return type == SOCK_SEQPACKET && listening ? fd : -EPROTOTYPE;
+}
+
+/* Whether somebody answers at an address that is taken. */
+static bool in_use(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool used;
+
+	if (fd < 0)
+		return true;
+	used = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	       errno != ECONNREFUSED;
+	close(fd);
+	return used;
+}
+
+static int bind_socket(struct server *s)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = s->config.socket;
+	mode_t old;
+	int fd, r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	/* Nobody gets in before the mode is right. */
+	old = umask(0177);
+	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	if (r == -EADDRINUSE && !in_use(&address) && unlink(path) == 0)
+		r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(old);
+	if (r == 0)
+		s->socket_is_ours = true;
+	if (r == 0 && (chmod(path, s->config.socket_mode) < 0 || listen(fd, SOMAXCONN) < 0))
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	s->listen_fd = fd;
+	return 0;
+}
+
+static int open_listener(struct server *s, char error[SERVER_ERROR_SIZE])
+{
+	int fd = notify_listen_fd();
+	int r;
+
+	if (fd != -ENOENT) {
+		r = fd < 0 ? fd : take_listen_fd(fd);
+		if (r < 0) {
+			snprintf(error, SERVER_ERROR_SIZE,
+				"the socket handed over is not one listening SOCK_SEQPACKET "
+				"socket");
+			return r;
+		}
+		s->listen_fd = fd;
+		return 0;
+	}
+	r = bind_socket(s);
+	if (r == -EADDRINUSE)
+		field_error(s, error, "socket", "%s: another process is listening there",
+			s->config.socket);
+	else if (r < 0)
+		field_error(s, error, "socket", "%s: %s", s->config.socket, strerror(-r));
+	return r;
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning_r(-errno, "raise the number of descriptors");
+}
+
+static int start_engine(struct server *s, char error[SERVER_ERROR_SIZE])
+{
+	const struct tpm_options options = {
+		.tcti = s->config.tcti,
+		.encrypt_sessions = s->config.encrypt_sessions,
+	};
+	int r = engine_start(&s->engine, &options);
+
+	if (r < 0)
+		field_error(s, error, "tcti", "%s: no TPM to be had there: %s", s->config.tcti,
+			strerror(-r));
+	return r;
+}
+
+static int start_loop(struct server *s, char error[SERVER_ERROR_SIZE])
+{
+	int r = 0;
+
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll_fd < 0)
+		r = -errno;
+	s->on_signal.on_event = on_signal;
+	s->on_listen.on_event = on_listen;
+	s->on_engine.on_event = on_engine;
+	if (r == 0)
+		r = watch(s, s->signal_fd, &s->on_signal);
+	if (r == 0)
+		r = watch(s, s->listen_fd, &s->on_listen);
+	if (r == 0)
+		r = watch(s, engine_fd(s->engine), &s->on_engine);
+	s->accepting = true;
+	if (r < 0)
+		snprintf(error, SERVER_ERROR_SIZE, "event loop: %s", strerror(-r));
+	return r;
+}
+
+int server_new(struct server **ret, const char *config_path, struct config *config,
+	char error[SERVER_ERROR_SIZE])
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s) {
+		snprintf(error, SERVER_ERROR_SIZE, "out of memory");
+		return -ENOMEM;
+	}
+	s->config_path = config_path;
+	s->config = *config;
+	s->epoll_fd = s->signal_fd = s->listen_fd = s->audit.fd = -1;
+	s->started_ns = clock_ns();
+	list_init(&s->conns);
+	list_init(&s->dying);
+	list_init(&s->deadlines);
+	limiter_init(&s->limiter);
+	slab_init(&s->jobs, sizeof(struct job));
+	raise_descriptor_limit();
+
+	r = open_signals(s);
+	if (r < 0)
+		snprintf(error, SERVER_ERROR_SIZE, "signals: %s", strerror(-r));
+	if (r == 0) {
+		r = audit_open(&s->audit, s->config.audit);
+		if (r < 0)
+			field_error(s, error, "audit", "%s: %s", s->config.audit, strerror(-r));
+	}
+	if (r == 0)
+		r = keystore_open(&s->keys, s->config.keys, error);
+	if (r == 0)
+		r = start_engine(s, error);
+	if (r == 0)
+		users_init(&s->users, s->engine);
+	if (r == 0)
+		r = open_listener(s, error);
+	if (r == 0)
+		r = start_loop(s, error);
+	if (r < 0) {
+		if (s->engine)
+			(void)engine_stop(s->engine, s->config.limits.deadline_ms);
+		s->config = (struct config){ 0 }; /* stays the caller's */
+		server_free(s);
+		return r;
+	}
+	*config = (struct config){ 0 };
+	*ret = s;
+	return 0;
+}
+
+/* How long to wait for events: until the next deadline or sign of life. */
+static int wait_ms(const struct server *s, uint64_t deadline_ns, uint64_t now)
+{
+	uint64_t until = deadline_ns;
+
+	if (s->watchdog_ns && (until == 0 || s->next_watchdog_ns < until))
+		until = s->next_watchdog_ns;
+	if (until == 0)
+		return -1;
+	if (until <= now)
+		return 0;
+	until = (until - now + 999999) / 1000000;
+	return until < INT_MAX ? (int)until : INT_MAX;
+}
+
+static void sign_of_life(struct server *s, uint64_t now)
+{
+	if (!s->watchdog_ns || now < s->next_watchdog_ns)
+		return;
+	notify_state("WATCHDOG=1");
+	s->next_watchdog_ns = now + s->watchdog_ns;
+}
+
+/* Lets the TPM finish what it does, answers everyone, and closes. */
+static int stop(struct server *s)
+{
+	bool in_order;
+
+	notify_state("STOPPING=1");
+	if (s->socket_is_ours)
+		unlink(s->config.socket);
+	in_order = engine_stop(s->engine, s->config.limits.deadline_ms);
+	on_engine(s, &s->on_engine, 0);
+	request_fail_all(s, TPMPSK_STATUS_SHUTTING_DOWN);
+	while (!list_empty(&s->conns))
+		conn_close(s, list_entry(s->conns.next, struct conn, link));
+	conn_free_dying(s);
+	audit_flush(&s->audit);
+	if (in_order)
+		return 0;
+	log_error("TPM: did not finish its last command; ending without it");
+	return -ETIMEDOUT;
+}
+
+int server_run(struct server *s)
+{
+	struct epoll_event events[EVENTS_PER_ROUND];
+
+	s->watchdog_ns = notify_watchdog_ns();
+	log_notice("ready: %zu keys, TPM at %s", keystore_count(s->keys), s->config.tcti);
+	notify_state("READY=1");
+	while (!s->stopping) {
+		uint64_t now = clock_ns();
+		uint64_t deadline_ns = request_expire(s, now);
+		int n;
+
+		sign_of_life(s, now);
+		audit_flush(&s->audit);
+		n = epoll_wait(s->epoll_fd, events, EVENTS_PER_ROUND, wait_ms(s, deadline_ns, now));
+		for (int i = 0; i < n; i++) {
+			struct source *source = events[i].data.ptr;
+
+			source->on_event(s, source, events[i].events);
+		}
+		conn_free_dying(s);
+	}
+	return stop(s);
+}
+
+void server_free(struct server *s)
+{
+	if (!s)
+		return;
+	if (s->engine)
+		users_done(&s->users);
+	engine_free(s->engine);
+	keystore_free(s->keys);
+	limiter_done(&s->limiter);
+	slab_done(&s->jobs);
+	if (s->socket_is_ours && s->config.socket)
+		unlink(s->config.socket);
+	if (s->listen_fd >= 0)
+		close(s->listen_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+	if (s->epoll_fd >= 0)
+		close(s->epoll_fd);
+	audit_close(&s->audit);
+	config_done(&s->config);
+	free(s);
+}

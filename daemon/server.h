@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * server - the loop thread: the listening socket, signals, deadlines, and the struct that holds all of the daemon's state.
+ *
+ * There is one struct server and no global beside it. Everything here runs on the loop thread.
+ */
+#ifndef TPMPSK_DAEMON_SERVER_H
+#define TPMPSK_DAEMON_SERVER_H
+
+#include "daemon/audit.h"
+#include "daemon/config.h"
+#include "daemon/engine.h"
+#include "daemon/keystore.h"
+#include "daemon/limiter.h"
+#include "daemon/list.h"
+#include "daemon/log.h"
+#include "daemon/secret.h"
+#include "daemon/user.h"
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SERVER_ERROR_SIZE 600
+
+struct server;
+
+/* What epoll hands back: whatever has a descriptor starts with one of these. */
+struct source {
+	void (*on_event)(struct server *s, struct source *source, uint32_t events);
+};
+
+struct server {
+	const char *config_path; /* NULL: the default */
+	struct config config;
+	struct keystore *keys;
+	struct engine *engine;
+	struct users users;
+	struct limiter limiter;
+	struct audit audit;
+	struct slab jobs;
+
+	int epoll_fd;
+	int signal_fd;
+	int listen_fd;
+	bool socket_is_ours; /* bound by us, to be unlinked; else handed over by the service manager */
+	bool accepting;
+	bool stopping;
+	struct source on_signal, on_listen, on_engine;
+
+	struct list conns;
+	struct list dying; /* closed, but an event of this round may still point to them */
+	unsigned n_conns;
+	struct list deadlines; /* of all jobs not answered yet, the next one first */
+	unsigned n_jobs;
+
+	uint64_t started_ns;
+	uint64_t tpm_ns;      /* a running mean of what one job costs the TPM */
+	uint64_t watchdog_ns; /* 0: nobody waits for a sign of life */
+	uint64_t next_watchdog_ns;
+	uint64_t counts[TPMPSK_STATUS_COUNT]; /* answers to derive requests */
+	struct log_limit accept_log, result_log;
+
+	uint8_t packet[TPMPSK_MESSAGE_MAX + 1]; /* being read; wiped after each */
+};
+
+/* On failure error is one line. Takes over config on success. 0 or -errno. */
+int server_new(struct server **ret, const char *config_path, struct config *config,
+	char error[SERVER_ERROR_SIZE]) __attribute__((warn_unused_result));
+/* Serves until SIGTERM or SIGINT. 0, or -errno when it could not end in order. */
+int server_run(struct server *s) __attribute__((warn_unused_result));
+void server_free(struct server *s);
+
+/* Configuration and keys anew, all or nothing; says so in the log. On failure error is one line. */
+int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
+	__attribute__((warn_unused_result));
+
+/* A connection has gone: there may be room to accept again. */
+void server_resume_accept(struct server *s);
+
+#endif

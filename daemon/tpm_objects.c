@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Using keys: loading, with an LRU of what stays loaded, and HMAC. A TPM has few slots (three in
+ * libtpms) and some commands need one for themselves while they run, so "full" is no error here:
+ * the key used longest ago goes, and the command is sent again.
+ */
+#include "daemon/tpm_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+#include <tss2/tss2_mu.h>
+
+struct loaded_key {
+	ESYS_TR handle;
+	TPMI_ALG_HASH hash;
+};
+
+static struct tpm_loaded *find_loaded(struct tpm *t, uint64_t id)
+{
+	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
+		if (t->loaded[i].handle != ESYS_TR_NONE && t->loaded[i].id == id)
+			return &t->loaded[i];
+	return NULL;
+}
+
+static void unload(struct tpm *t, struct tpm_loaded *entry)
+{
+	tpm_flush(t, &entry->handle);
+	t->stats.loaded--;
+}
+
+void tpm_flush_loaded(struct tpm *t)
+{
+	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
+		if (t->loaded[i].handle != ESYS_TR_NONE)
+			unload(t, &t->loaded[i]);
+}
+
+bool tpm_is_loaded(const struct tpm *t, uint64_t id)
+{
+	return find_loaded((struct tpm *)t, id);
+}
+
+void tpm_forget(struct tpm *t, uint64_t id)
+{
+	struct tpm_loaded *entry = find_loaded(t, id);
+
+	if (entry)
+		unload(t, entry);
+}
+
+/* Flushes the key used longest ago, but not the one a command is about. */
+static bool evict(struct tpm *t, ESYS_TR keep)
+{
+	struct tpm_loaded *oldest = NULL;
+
+	for (size_t i = 0; i < TPM_LOADED_MAX; i++) {
+		struct tpm_loaded *entry = &t->loaded[i];
+
+		if (entry->handle == ESYS_TR_NONE || entry->handle == keep)
+			continue;
+		if (!oldest || entry->used < oldest->used)
+			oldest = entry;
+	}
+	if (!oldest)
+		return false;
+	unload(t, oldest);
+	t->stats.evictions++;
+	return true;
+}
+
+bool tpm_made_room(struct tpm *t, TSS2_RC rc, ESYS_TR keep)
+{
+	if (!tpm_rc_is(rc, TPM2_RC_OBJECT_MEMORY) && !tpm_rc_is(rc, TPM2_RC_MEMORY))
+		return false;
+	t->stats.commands++;
+	return evict(t, keep);
+}
+
+/*
+ * The hash of an HMAC key that we may use with an empty auth, or TPM2_ALG_NULL for any other kind
+ * of object.
+ */
+static TPMI_ALG_HASH hmac_hash(const TPMT_PUBLIC *p)
+{
+	const TPMT_KEYEDHASH_SCHEME *scheme = &p->parameters.keyedHashDetail.scheme;
+	const TPMA_OBJECT want = TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_USERWITHAUTH;
+
+	if (p->type != TPM2_ALG_KEYEDHASH ||
+		(p->objectAttributes & (want | TPMA_OBJECT_RESTRICTED)) != want)
+		return TPM2_ALG_NULL;
+	/* A key without a scheme takes the one that the command names. */
+	if (scheme->scheme == TPM2_ALG_NULL)
+		return TPM2_ALG_SHA256;
+	if (scheme->scheme != TPM2_ALG_HMAC)
+		return TPM2_ALG_NULL;
+	switch (scheme->details.hmac.hashAlg) {
+	case TPM2_ALG_SHA256:
+	case TPM2_ALG_SHA384:
+		return scheme->details.hmac.hashAlg;
+	default:
+		return TPM2_ALG_NULL;
+	}
+}
+
+static size_t hash_size(TPMI_ALG_HASH hash)
+{
+	return hash == TPM2_ALG_SHA384 ? TPM2_SHA384_DIGEST_SIZE : TPM2_SHA256_DIGEST_SIZE;
+}
+
+/* The library reads a public area to its own end, whatever the size in front of it says. */
+static bool size_field_ok(const uint8_t *area, size_t len)
+{
+	return len >= 2 && (size_t)(area[0] << 8 | area[1]) == len - 2;
+}
+
+static int unmarshal(const struct keyfile_object *o, TPM2B_PUBLIC *pub, TPM2B_PRIVATE *priv)
+{
+	size_t pub_used = 0, priv_used = 0;
+
+	*pub = (TPM2B_PUBLIC){ 0 };
+	*priv = (TPM2B_PRIVATE){ 0 };
+	if (!size_field_ok(o->pub, o->pub_len) || !size_field_ok(o->priv, o->priv_len))
+		return -EKEYREJECTED;
+	if (Tss2_MU_TPM2B_PUBLIC_Unmarshal(o->pub, o->pub_len, &pub_used, pub) != TSS2_RC_SUCCESS ||
+		Tss2_MU_TPM2B_PRIVATE_Unmarshal(o->priv, o->priv_len, &priv_used, priv) !=
+			TSS2_RC_SUCCESS ||
+		pub_used != o->pub_len || priv_used != o->priv_len)
+		return -EKEYREJECTED;
+	return 0;
+}
+
+static int parent_open(struct tpm *t, uint32_t parent, ESYS_TR *ret)
+{
+	ESYS_TR handle = ESYS_TR_NONE;
+	TSS2_RC rc;
+	int r;
+
+	if (parent == KEYFILE_PARENT_OWNER) {
+		*ret = t->primary;
+		return 0;
+	}
+	rc = Esys_TR_FromTPMPublic(
+		t->esys, parent, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle);
+	r = tpm_check(t, rc, "look up a key's persistent parent");
+	if (r < 0)
+		return tpm_rc_is_about_input(rc) ? -EKEYREJECTED : r;
+	*ret = handle;
+	return 0;
+}
+
+static void parent_close(struct tpm *t, ESYS_TR parent)
+{
+	if (parent != t->primary)
+		Esys_TR_Close(t->esys, &parent);
+}
+
+static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key *ret)
+{
+	TPM2B_PUBLIC pub;
+	TPM2B_PRIVATE priv;
+	ESYS_TR parent, handle = ESYS_TR_NONE;
+	TSS2_RC rc;
+	int r;
+
+	r = unmarshal(o, &pub, &priv);
+	if (r < 0)
+		return r;
+	ret->hash = hmac_hash(&pub.publicArea);
+	if (ret->hash == TPM2_ALG_NULL)
+		return -EINVAL;
+	r = parent_open(t, o->parent, &parent);
+	if (r < 0)
+		return r;
+	do
+		rc = Esys_Load(t->esys, parent, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE, &priv,
+			&pub, &handle);
+	while (tpm_made_room(t, rc, ESYS_TR_NONE));
+	parent_close(t, parent);
+	t->stats.loads++;
+	r = tpm_check(t, rc, "load a key");
+	if (r < 0)
+		return tpm_rc_is_about_input(rc) ? -EKEYREJECTED : r;
+	ret->handle = handle;
+	return 0;
+}
+
+/* The loaded key of an id, loading it if need be. */
+static int get_key(
+	struct tpm *t, uint64_t id, const struct keyfile_object *o, struct tpm_loaded **ret)
+{
+	struct tpm_loaded *entry = find_loaded(t, id);
+	struct loaded_key key;
+	int r;
+
+	if (!entry) {
+		while (t->stats.loaded >= t->info.slots && evict(t, ESYS_TR_NONE))
+			continue;
+		r = load(t, o, &key);
+		if (r < 0)
+			return r;
+		for (entry = t->loaded; entry->handle != ESYS_TR_NONE; entry++)
+			assert(entry < &t->loaded[TPM_LOADED_MAX - 1]);
+		*entry = (struct tpm_loaded){ .id = id, .handle = key.handle, .hash = key.hash };
+		t->stats.loaded++;
+	}
+	entry->used = ++t->clock;
+	*ret = entry;
+	return 0;
+}
+
+/* For a TPM without TPM2_HMAC: the same in two commands. */
+static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, TPMI_ALG_HASH hash,
+	const TPM2B_MAX_BUFFER *in, TPM2B_DIGEST **ret)
+{
+	const TPM2B_AUTH no_auth = { .size = 0 };
+	ESYS_TR sequence = ESYS_TR_NONE;
+	TSS2_RC rc;
+
+	/*
+	 * The answer to HMAC_Start has no parameter to encrypt, and the TPM minds being asked to.
+	 */
+	if (t->session != ESYS_TR_NONE)
+		Esys_TRSess_SetAttributes(t->esys, t->session, 0, TPMA_SESSION_ENCRYPT);
+	do
+		rc = Esys_HMAC_Start(t->esys, key, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE,
+			&no_auth, hash, &sequence);
+	while (tpm_made_room(t, rc, key));
+	if (t->session != ESYS_TR_NONE)
+		Esys_TRSess_SetAttributes(
+			t->esys, t->session, TPMA_SESSION_ENCRYPT, TPMA_SESSION_ENCRYPT);
+	t->stats.commands++;
+	if (rc != TSS2_RC_SUCCESS)
+		return rc;
+	rc = Esys_SequenceComplete(t->esys, sequence, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE, in,
+		ESYS_TR_RH_NULL, ret, NULL);
+	if (rc != TSS2_RC_SUCCESS)
+		tpm_flush(t, &sequence);
+	return rc;
+}
+
+static int hmac(struct tpm *t, const struct loaded_key *key, const uint8_t *in, size_t in_len,
+	uint8_t *mac, size_t *ret_mac_len)
+{
+	TPM2B_MAX_BUFFER buffer = { .size = (UINT16)in_len };
+	TPM2B_DIGEST *out = NULL;
+	TSS2_RC rc;
+	int r;
+
+	memcpy(buffer.buffer, in, in_len);
+	if (t->info.one_shot_hmac)
+		rc = Esys_HMAC(t->esys, key->handle, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE,
+			&buffer, key->hash, &out);
+	else
+		rc = hmac_by_sequence(t, key->handle, key->hash, &buffer, &out);
+	sodium_memzero(buffer.buffer, in_len);
+	r = tpm_check(t, rc, "compute an HMAC");
+	if (r < 0)
+		return r;
+	if (out->size == hash_size(key->hash)) {
+		memcpy(mac, out->buffer, out->size);
+		*ret_mac_len = out->size;
+	} else {
+		r = -EIO;
+	}
+	sodium_memzero(out, sizeof(*out));
+	Esys_Free(out);
+	return r;
+}
+
+struct hmac_call {
+	uint64_t id;
+	const struct keyfile_object *object;
+	const uint8_t *in;
+	size_t in_len;
+	uint8_t *mac;
+	size_t *ret_mac_len;
+};
+
+static int hmac_call(struct tpm *t, void *arg)
+{
+	const struct hmac_call *c = arg;
+	struct tpm_loaded *entry;
+	int r;
+
+	r = get_key(t, c->id, c->object, &entry);
+	if (r < 0)
+		return r;
+	return hmac(t, &(struct loaded_key){ entry->handle, entry->hash }, c->in, c->in_len, c->mac,
+		c->ret_mac_len);
+}
+
+int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, const uint8_t *in,
+	size_t in_len, uint8_t *mac, size_t *ret_mac_len)
+{
+	struct hmac_call call = { id, object, in, in_len, mac, ret_mac_len };
+
+	assert(in_len <= TPM_INPUT_MAX);
+	return tpm_retry(t, hmac_call, &call);
+}
+
+static int try_call(struct tpm *t, void *arg)
+{
+	static const uint8_t probe[] = "tpm-pskd adopts a key";
+	uint8_t mac[TPM_MAC_MAX];
+	struct loaded_key key;
+	size_t mac_len;
+	int r;
+
+	r = load(t, arg, &key);
+	if (r < 0)
+		return r;
+	r = key.hash == TPM2_ALG_SHA256 ? hmac(t, &key, probe, sizeof(probe), mac, &mac_len)
+					: -EINVAL;
+	tpm_flush(t, &key.handle);
+	return r;
+}
+
+int tpm_try_hmac(struct tpm *t, const struct keyfile_object *object)
+{
+	return tpm_retry(t, try_call, (void *)object);
+}
