@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client-lib/tpmpsk-gnutls.h"
+
+#include <gnutls/crypto.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define RANDOM_SIZE 32
+
+static _Thread_local int last_error;
+
+int tpmpsk_gnutls_last_error(void)
+{
+	return last_error;
+}
+
+/*
+ * A client that offers TLS 1.3 is asked while it builds its ClientHello: the server's random is not
+ * there yet. The version GnuTLS reports at that time is not to be relied on.
+ */
+static bool has_server_random(gnutls_session_t session)
+{
+	static const uint8_t zero[RANDOM_SIZE];
+	gnutls_datum_t random = { 0 };
+
+	gnutls_session_get_random(session, NULL, &random);
+	return random.size == RANDOM_SIZE && memcmp(random.data, zero, RANDOM_SIZE) != 0;
+}
+
+static int tls12_session(struct tpmpsk *handle, gnutls_session_t session,
+	const gnutls_datum_t *identity, uint8_t psk[TPMPSK_PSK_SIZE])
+{
+	gnutls_datum_t client = { 0 }, server = { 0 };
+
+	gnutls_session_get_random(session, &client, &server);
+	if (client.size != server.size)
+		return TPMPSK_ERR_INVALID;
+	return tpmpsk_tls12_session(
+		handle, identity->data, identity->size, client.data, server.data, client.size, psk);
+}
+
+static int copy_datum(const void *data, size_t size, gnutls_datum_t *ret)
+{
+	unsigned char *copy = gnutls_malloc(size);
+
+	if (!copy)
+		return GNUTLS_E_MEMORY_ERROR;
+	memcpy(copy, data, size);
+	*ret = (gnutls_datum_t){ copy, (unsigned int)size };
+	return 0;
+}
+
+static int client_code(int error)
+{
+	switch (error) {
+	case TPMPSK_ERR_DENIED:
+	case TPMPSK_ERR_UNKNOWN_IDENTITY:
+		return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
+	case TPMPSK_ERR_DEADLINE:
+		return GNUTLS_E_TIMEDOUT;
+	case TPMPSK_ERR_UNSUPPORTED:
+		return GNUTLS_E_UNIMPLEMENTED_FEATURE;
+	case TPMPSK_ERR_INVALID:
+		return GNUTLS_E_INVALID_REQUEST;
+	case TPMPSK_ERR_SYSTEM:
+		return GNUTLS_E_MEMORY_ERROR;
+	default:
+		return GNUTLS_E_USER_ERROR;
+	}
+}
+
+static int client_outputs(const gnutls_datum_t *identity, const uint8_t psk[TPMPSK_PSK_SIZE],
+	gnutls_datum_t *ret_username, gnutls_datum_t *ret_key)
+{
+	gnutls_datum_t username;
+	int r;
+
+	r = copy_datum(identity->data, identity->size, &username);
+	if (r < 0)
+		return r;
+	r = copy_datum(psk, TPMPSK_PSK_SIZE, ret_key);
+	if (r < 0)
+		gnutls_free(username.data);
+	else
+		*ret_username = username;
+	return r;
+}
+
+int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
+	const gnutls_datum_t *identity, unsigned int flags, gnutls_datum_t *ret_username,
+	gnutls_datum_t *ret_key)
+{
+	uint8_t psk[TPMPSK_PSK_SIZE];
+	int r;
+
+	if (!handle || !session || !identity || flags != 0 || !ret_username || !ret_key)
+		last_error = TPMPSK_ERR_INVALID;
+	else if (!has_server_random(session))
+		last_error = TPMPSK_ERR_UNSUPPORTED;
+	else
+		last_error = tls12_session(handle, session, identity, psk);
+	if (last_error < 0)
+		return client_code(last_error);
+
+	r = client_outputs(identity, psk, ret_username, ret_key);
+	explicit_bzero(psk, sizeof(psk));
+	if (r < 0)
+		last_error = TPMPSK_ERR_SYSTEM;
+	return r;
+}
+
+/*
+ * Whether an error tells something about the identity. Being busy and having no TPM do as well: who
+ * has no right to a key, or names one that is not there, is answered without either.
+ */
+static bool is_about_identity(int error)
+{
+	switch (error) {
+	case TPMPSK_ERR_NO_DAEMON:
+	case TPMPSK_ERR_PROTOCOL:
+	case TPMPSK_ERR_INVALID:
+	case TPMPSK_ERR_SYSTEM:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static int server_refuse(gnutls_session_t session, int error)
+{
+	/*
+	 * GnuTLS turns whatever a server's callback returns into GNUTLS_E_SRP_PWD_ERROR, and that
+	 * into internal_error: the right alert has to be on its way before.
+	 */
+	if (error == TPMPSK_ERR_DENIED || error == TPMPSK_ERR_UNKNOWN_IDENTITY)
+		gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_UNKNOWN_PSK_IDENTITY);
+	return GNUTLS_E_SRP_PWD_ERROR;
+}
+
+static int server_psk(struct tpmpsk *handle, gnutls_session_t session,
+	const gnutls_datum_t *username, uint8_t psk[TPMPSK_PSK_SIZE])
+{
+	if (gnutls_protocol_get_version(session) == GNUTLS_TLS1_3)
+		return TPMPSK_ERR_UNSUPPORTED;
+	/* No key has such a name, and the daemon need not be asked. */
+	if (username->size < 1 || username->size > TPMPSK_IDENTITY_SIZE_MAX)
+		return TPMPSK_ERR_UNKNOWN_IDENTITY;
+	return tls12_session(handle, session, username, psk);
+}
+
+int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
+	const gnutls_datum_t *username, unsigned int flags, gnutls_datum_t *ret_key)
+{
+	bool reveal = flags & TPMPSK_GNUTLS_REVEAL_UNKNOWN;
+	uint8_t psk[TPMPSK_PSK_SIZE];
+	int r = 0;
+
+	if (!handle || !session || !username || !ret_key || flags & ~TPMPSK_GNUTLS_REVEAL_UNKNOWN)
+		last_error = TPMPSK_ERR_INVALID;
+	else
+		last_error = server_psk(handle, session, username, psk);
+	if (last_error < 0 && (reveal || !is_about_identity(last_error)))
+		return server_refuse(session, last_error);
+
+	if (last_error < 0)
+		r = gnutls_rnd(GNUTLS_RND_KEY, psk, sizeof(psk));
+	if (r == 0)
+		r = copy_datum(psk, sizeof(psk), ret_key);
+	explicit_bzero(psk, sizeof(psk));
+	if (r < 0)
+		last_error = TPMPSK_ERR_SYSTEM;
+	return r;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libtpmpsk - session secrets from pre-shared keys that live in a TPM.
+ *
+ * A handle is a connection to tpm-pskd. The daemon decides by the user and groups the process had
+ * when it connected what it may derive. Every call sends one request and waits for its answer, at
+ * most as long as the handle's deadline. Nothing secret stays in the library after a call: outputs
+ * go to the caller's buffers, and wiping those is the caller's part.
+ *
+ * Threads: a handle may be shared; calls made at the same time overlap on its one connection. After
+ * fork() the child's first call connects anew. Signals: no call returns early for one, and SIGPIPE
+ * is never raised. No call is a cancellation point.
+ *
+ * Every int returned is 0 or a negative TPMPSK_ERR_*.
+ */
+#ifndef TPMPSK_H
+#define TPMPSK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define TPMPSK_PSK_SIZE 32           /* bytes of a session's PSK */
+#define TPMPSK_IDENTITY_SIZE_MAX 128 /* bytes of an identity */
+#define TPMPSK_DEADLINE_DEFAULT_MS 5000
+
+/*
+ * -1 to -13 are the daemon's answers, by their number in the protocol; the rest arise on this side.
+ */
+enum tpmpsk_error {
+	TPMPSK_ERR_MALFORMED = -1,
+	TPMPSK_ERR_UNSUPPORTED = -2,
+	/* no right to the identity, whether or not there is such a key */
+	TPMPSK_ERR_DENIED = -3,
+	/* no such key, said to those who may use another one of the purpose */
+	TPMPSK_ERR_UNKNOWN_IDENTITY = -4,
+	TPMPSK_ERR_EXISTS = -5,
+	TPMPSK_ERR_BUSY = -6,     /* tpmpsk_retry_after_ms() says when to come back */
+	TPMPSK_ERR_DEADLINE = -7, /* also when no answer came in time */
+	TPMPSK_ERR_EXPIRED = -8,
+	TPMPSK_ERR_FORGED = -9,
+	TPMPSK_ERR_REPLAYED = -10,
+	TPMPSK_ERR_TPM_UNAVAILABLE = -11,
+	TPMPSK_ERR_SHUTTING_DOWN = -12,
+	TPMPSK_ERR_INTERNAL = -13,
+	/* nobody listens at the socket, or the connection was lost and could not be made again */
+	TPMPSK_ERR_NO_DAEMON = -32,
+	TPMPSK_ERR_PROTOCOL = -33, /* the other end does not speak this protocol */
+	TPMPSK_ERR_INVALID = -34,  /* an argument is out of its range; nothing was sent */
+	TPMPSK_ERR_SYSTEM = -35,   /* no memory or no descriptors */
+};
+
+struct tpmpsk;
+
+/*
+ * Connects to the daemon at path; NULL is $TPM_PSK_SOCKET or, without it (and in a set-user-ID
+ * program), the path built in. Blocks for at most the default deadline. On success *ret_handle is
+ * to be given to tpmpsk_close(). When the daemon is restarted, the next call connects again by
+ * itself, once. TPMPSK_ERR_NO_DAEMON, _PROTOCOL, _DEADLINE, _INVALID (a path of more than 107
+ * bytes), _SYSTEM.
+ */
+int tpmpsk_open(struct tpmpsk **ret_handle, const char *path) __attribute__((warn_unused_result));
+
+/*
+ * Takes over a connected SOCK_SEQPACKET socket, for a process that connects before it gives up the
+ * right to: the daemon goes on seeing whom it was when it connected. The socket becomes
+ * close-on-exec. There is no path to connect to again: a lost connection is TPMPSK_ERR_NO_DAEMON
+ * from then on, and so is every call in a forked child. On failure fd stays the caller's.
+ * TPMPSK_ERR_INVALID, _SYSTEM.
+ */
+int tpmpsk_open_fd(struct tpmpsk **ret_handle, int fd) __attribute__((warn_unused_result));
+
+/* Closes and frees; takes NULL. No other thread may be in a call on the handle. */
+void tpmpsk_close(struct tpmpsk *handle);
+
+/* Milliseconds each later call may take, 1 to 3600000. TPMPSK_ERR_INVALID. */
+int tpmpsk_set_deadline(struct tpmpsk *handle, unsigned int ms);
+
+/*
+ * When the last call on this thread gave TPMPSK_ERR_BUSY: milliseconds after which it is worth
+ * asking again; 0 when the daemon did not say, or when the call ended otherwise.
+ */
+unsigned int tpmpsk_retry_after_ms(void);
+
+/* The word for an error, "denied"; a constant. */
+const char *tpmpsk_strerror(int error);
+
+/* The version of the library, "0.1.0"; a constant. */
+const char *tpmpsk_version(void);
+
+/*
+ * The PSK of one TLS 1.2 or DTLS 1.2 session:
+ *
+ *     psk = HMAC-SHA256(K, "pre master secret" || client_random || server_random)
+ *
+ * identity: 1 to TPMPSK_IDENTITY_SIZE_MAX bytes, need not be text. Both randoms have random_size
+ * bytes: 32 (RFC 5246, section 7.4.1.2), or 28 for peers that leave out the four time bytes. psk is
+ * written on success only. Blocks until the answer or the handle's deadline. Any TPMPSK_ERR_*.
+ */
+int tpmpsk_tls12_session(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	const uint8_t *client_random, const uint8_t *server_random, size_t random_size,
+	uint8_t psk[TPMPSK_PSK_SIZE]) __attribute__((warn_unused_result));
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
