@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "keys/command.h"
+#include "keys/print.h"
+
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+__attribute__((format(printf, 3, 0))) static void tell(
+	const struct invocation *call, const char *word, const char *format, va_list args)
+{
+	const struct options *o = &call->options;
+	_cleanup_(text_freep) char *subject =
+		text_escape(call->command->args && o->n_args > 0 ? o->args[0] : "");
+	_cleanup_(text_freep) char *why = NULL;
+	char text[512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	why = text_escape(text);
+	fprintf(stderr, "tpm-psk: %s%s%s: %s%s%s\n", call->command->name, *subject ? " " : "",
+		subject, word, *why ? ": " : "", why);
+}
+
+enum exit_code fail(const struct invocation *call, const char *word, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell(call, word, format, args);
+	va_end(args);
+	return EXIT_FAILED;
+}
+
+enum exit_code usage(const struct invocation *call, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell(call, "usage", format, args);
+	va_end(args);
+	fprintf(stderr, "Try 'tpm-psk %s --help'.\n", call->command->name);
+	return EXIT_USAGE;
+}
+
+enum exit_code fail_protocol(const struct invocation *call)
+{
+	return fail(call, tpmpsk_strerror(TPMPSK_ERR_PROTOCOL), "the answer makes no sense");
+}
+
+struct exchange *exchange_new(void)
+{
+	struct exchange *x = sodium_malloc(sizeof(*x));
+
+	if (!x) {
+		fputs("tpm-psk: no memory\n", stderr);
+		exit(EXIT_FAILED);
+	}
+	memset(x, 0, sizeof(*x));
+	return x;
+}
+
+void exchange_freep(struct exchange **x)
+{
+	sodium_free(*x);
+}
+
+static const char *socket_path(const struct invocation *call)
+{
+	const char *path = options_get(&call->options, "--socket");
+
+	if (!path)
+		path = getenv("TPM_PSK_SOCKET");
+	return path && *path ? path : TPMPSK_DEFAULT_SOCKET;
+}
+
+/* What a status means for the person who typed, where the daemon does not say it better. */
+static const char *reason(int error)
+{
+	switch (error) {
+	case TPMPSK_ERR_DENIED:
+		return "you have no right to this; keys are managed by the daemon's admins";
+	case TPMPSK_ERR_DEADLINE:
+		return "no answer in time (see --timeout)";
+	case TPMPSK_ERR_TPM_UNAVAILABLE:
+		return "the daemon cannot reach its TPM";
+	case TPMPSK_ERR_SHUTTING_DOWN:
+		return "the daemon is stopping";
+	case TPMPSK_ERR_PROTOCOL:
+		return "who answers there is no tpm-pskd of this version";
+	default:
+		return "";
+	}
+}
+
+static enum exit_code fail_ask(
+	const struct invocation *call, int error, const struct tpmpsk_error_reply *e)
+{
+	const char *word = tpmpsk_strerror(error);
+
+	if (error == TPMPSK_ERR_NO_DAEMON)
+		return fail(call, word, "cannot talk to a tpm-pskd at %s", socket_path(call));
+	if (e && e->retry_after_ms > 0)
+		return fail(call, word, "%s%stry again in %u ms", e->detail, *e->detail ? "; " : "",
+			e->retry_after_ms);
+	return fail(call, word, "%s", e && *e->detail ? e->detail : reason(error));
+}
+
+static enum exit_code connect_daemon(struct invocation *call)
+{
+	char error[OPTIONS_ERROR_SIZE];
+	uint32_t timeout = TPMPSK_DEADLINE_DEFAULT_MS;
+	int r;
+
+	if (options_get_number(&call->options, "--timeout", 1, 3600000, error, &timeout) < 0)
+		return usage(call, "%s", error);
+	r = tpmpsk_open(&call->handle, socket_path(call));
+	if (r < 0)
+		return fail_ask(call, r, NULL);
+	r = tpmpsk_set_deadline(call->handle, timeout);
+	return r < 0 ? fail_ask(call, r, NULL) : EXIT_DONE;
+}
+
+enum exit_code ask(struct invocation *call, struct exchange *x, int encoded, bool idempotent)
+{
+	enum exit_code code = EXIT_DONE;
+	int r;
+
+	if (encoded < 0)
+		return fail(call, tpmpsk_strerror(TPMPSK_ERR_MALFORMED),
+			"more than a message of %d bytes can hold", TPMPSK_MESSAGE_MAX);
+	if (!call->handle)
+		code = connect_daemon(call);
+	if (code != EXIT_DONE)
+		return code;
+	x->reply.error = (struct tpmpsk_error_reply){ 0 };
+	r = tpmpsk_transact(call->handle, x->packet, x->len, idempotent, &x->reply);
+	return r < 0 ? fail_ask(call, r, &x->reply.error) : EXIT_DONE;
+}
+
+struct json_object *reply_json(const struct tpmpsk_text_reply *text, enum json_type type)
+{
+	struct json_object *object = json_tokener_parse(text->text);
+
+	if (object && json_object_is_type(object, type))
+		return object;
+	json_object_put(object);
+	return NULL;
+}
