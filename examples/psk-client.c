@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * psk-client - connects with a PSK that the TPM derives for this one session, says something, and
+ * expects it back.
+ *
+ * Exit code 0: the echo came; 1: anything else; 2: wrong arguments.
+ */
+#include "common.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <gnutls/dtls.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <tpmpsk-gnutls.h>
+#include <tpmpsk.h>
+#include <unistd.h>
+
+struct client {
+	const char *socket;
+	const char *connect;
+	const char *identity;
+	const char *priority;
+	const char *message;
+	unsigned int timeout_ms;
+	bool datagram;
+	bool print_psk;
+	struct tpmpsk *tpm;
+	char peer[ADDRESS_TEXT_SIZE];
+	uint8_t psk[PSK_SIZE];
+};
+
+/* All that has to do with the TPM. */
+static int on_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key)
+{
+	struct client *client = gnutls_session_get_ptr(session);
+	const gnutls_datum_t identity = { (unsigned char *)client->identity,
+		(unsigned int)strlen(client->identity) };
+	int r;
+
+	r = tpmpsk_gnutls_client(client->tpm, session, &identity, 0, username, key);
+	if (r == 0 && client->print_psk)
+		memcpy(client->psk, key->data, sizeof(client->psk));
+	return r;
+}
+
+static int connect_one(struct client *client, const struct addrinfo *address)
+{
+	int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
+	int saved;
+
+	address_text(address->ai_addr, address->ai_addrlen, client->peer);
+	if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* A connected socket, or -1 after a complaint. */
+static int connect_any(struct client *client)
+{
+	struct addrinfo *addresses;
+	int fd = -1;
+
+	if (!resolve(client->connect, client->datagram, false, &addresses))
+		return -1;
+	for (const struct addrinfo *a = addresses; a && fd < 0; a = a->ai_next)
+		fd = connect_one(client, a);
+	if (fd < 0)
+		complain("%s: %s", client->peer, strerror(errno));
+	freeaddrinfo(addresses);
+	return fd;
+}
+
+static bool send_all(gnutls_session_t session, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = gnutls_record_send(session, data, len);
+
+		if (n < 0 && gnutls_error_is_fatal((int)n))
+			return complain("send: %s", gnutls_strerror((int)n)), false;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static bool receive_all(gnutls_session_t session, char *buf, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = gnutls_record_recv(session, buf, len);
+
+		if (n == 0 || n == GNUTLS_E_TIMEDOUT || gnutls_error_is_fatal((int)n))
+			return complain("receive: %s",
+				       n ? gnutls_strerror((int)n) : "the server hung up"),
+			       false;
+		if (n > 0) {
+			buf += n;
+			len -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+static int talk(struct client *client, gnutls_session_t session)
+{
+	size_t len = strlen(client->message);
+	char *echo = calloc(1, len + 1);
+	int r = EXIT_FAILURE;
+
+	if (!echo)
+		return complain("no memory");
+	if (send_all(session, client->message, len) && receive_all(session, echo, len)) {
+		r = EXIT_SUCCESS;
+		if (memcmp(echo, client->message, len) != 0)
+			r = complain("the echo differs from the message");
+		printf("%s\n", echo);
+	}
+	gnutls_bye(session, GNUTLS_SHUT_WR);
+	free(echo);
+	return r;
+}
+
+static int run_session(struct client *client, gnutls_session_t session, int fd)
+{
+	int r;
+
+	gnutls_session_set_ptr(session, client);
+	gnutls_transport_set_int(session, fd);
+	gnutls_handshake_set_timeout(session, client->timeout_ms);
+	if (client->datagram) {
+		gnutls_dtls_set_timeouts(session, DTLS_RETRANSMIT_MS, client->timeout_ms);
+		gnutls_dtls_set_mtu(session, DTLS_MTU);
+	}
+	r = handshake(session);
+	if (r < 0) {
+		complain_handshake(session, client->peer, r);
+		gnutls_alert_send_appropriate(session, r);
+		return EXIT_FAILURE;
+	}
+	if (client->print_psk)
+		print_psk(client->psk);
+	explicit_bzero(client->psk, sizeof(client->psk));
+	gnutls_record_set_timeout(session, client->timeout_ms);
+	return talk(client, session);
+}
+
+static int run(struct client *client, gnutls_psk_client_credentials_t credentials)
+{
+	gnutls_session_t session = NULL;
+	const char *wrong;
+	int fd, r, result = EXIT_FAILURE;
+
+	fd = connect_any(client);
+	if (fd < 0)
+		return EXIT_FAILURE;
+	r = gnutls_init(&session, GNUTLS_CLIENT | (client->datagram ? GNUTLS_DATAGRAM : 0));
+	if (r == 0)
+		r = gnutls_credentials_set(session, GNUTLS_CRD_PSK, credentials);
+	if (r == 0) {
+		r = gnutls_priority_set_direct(session, client->priority, &wrong);
+		if (r < 0)
+			complain("--priority: %s at '%s'", gnutls_strerror(r), wrong);
+		else
+			result = run_session(client, session, fd);
+	} else {
+		complain("GnuTLS: %s", gnutls_strerror(r));
+	}
+	gnutls_deinit(session);
+	close(fd);
+	return result;
+}
+
+static void help(void)
+{
+	printf("Usage: psk-client --connect ADDR:PORT --identity ID [OPTION]...\n"
+	       "Connects over TLS 1.2 with a session's PSK from the TPM, and expects an echo.\n\n"
+	       "  --connect ADDR:PORT  the server\n"
+	       "  --identity ID        the PSK identity\n"
+	       "  --socket PATH        tpm-pskd's socket; else $TPM_PSK_SOCKET or the usual place\n"
+	       "  --dtls               DTLS 1.2 over UDP\n"
+	       "  --priority STRING    GnuTLS priorities in place of the PSK suites of TLS 1.2\n"
+	       "  --message S          what to say\n"
+	       "  --print-psk          print 'psk HEX' after the handshake; for demonstrations "
+	       "only\n"
+	       "  --timeout MS         how long handshake and echo may take each (%d)\n"
+	       "  --help\n",
+		TIMEOUT_DEFAULT_MS);
+}
+
+static int parse(struct client *client, int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "connect", required_argument, NULL, 'c' },
+		{ "identity", required_argument, NULL, 'i' },
+		{ "socket", required_argument, NULL, 's' },
+		{ "dtls", no_argument, NULL, 'd' },
+		{ "priority", required_argument, NULL, 'p' },
+		{ "message", required_argument, NULL, 'm' },
+		{ "print-psk", no_argument, NULL, 'k' },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			client->connect = optarg;
+			break;
+		case 'i':
+			client->identity = optarg;
+			break;
+		case 's':
+			client->socket = optarg;
+			break;
+		case 'd':
+			client->datagram = true;
+			break;
+		case 'p':
+			client->priority = optarg;
+			break;
+		case 'm':
+			client->message = optarg;
+			break;
+		case 'k':
+			client->print_psk = true;
+			break;
+		case 't':
+			if (!parse_number(optarg, 1, 3600000, &client->timeout_ms))
+				return complain_usage("--timeout: not a number of milliseconds");
+			break;
+		case 'h':
+			help();
+			exit(EXIT_SUCCESS);
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (!client->connect || !client->identity)
+		return complain_usage("--connect and --identity are needed");
+	if (!client->priority)
+		client->priority = default_priority(client->datagram);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char *argv[])
+{
+	struct client client = { .message = "hello", .timeout_ms = TIMEOUT_DEFAULT_MS };
+	gnutls_psk_client_credentials_t credentials;
+	int r = parse(&client, argc, argv);
+
+	if (r != EXIT_SUCCESS)
+		return r;
+	signal(SIGPIPE, SIG_IGN);
+	r = tpmpsk_open(&client.tpm, client.socket);
+	if (r < 0)
+		return complain("tpm-pskd: %s", tpmpsk_strerror(r));
+	r = gnutls_psk_allocate_client_credentials(&credentials);
+	if (r < 0)
+		return complain("GnuTLS: %s", gnutls_strerror(r));
+	gnutls_psk_set_client_credentials_function2(credentials, on_psk);
+	r = run(&client, credentials);
+	gnutls_psk_free_client_credentials(credentials);
+	tpmpsk_close(client.tpm);
+	return r;
+}
