@@ -15,13 +15,16 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <tss2/tss2_tpm2_types.h>
 #include <unistd.h>
 
 #define KEYS 60
 #define GROUP 30001
 
 static struct scene scene;
-static char tcti[512], counters[256];
+static struct tempdir
+	own; /* for the TCTI's counters, which the daemon needs before its own directory is there */
+static struct tcti_test *tcti;
 
 static void secret_of(unsigned key, uint8_t secret[32])
 {
@@ -49,12 +52,17 @@ static void import(unsigned key)
 
 static void start(unsigned keys)
 {
+	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .no_daemon = true }), 0);
-	snprintf(counters, sizeof(counters), "%s/counters", scene.dir.path);
-	cr_assert_eq(scene_configure(&scene, "{\"audit\":\"off\"}"), 0);
-	(void)tcti;
-	cr_assert_eq(scene_start(&scene), 0);
+	cr_assert_eq(tempdir_init(&own), 0);
+	snprintf(file, sizeof(file), "%s/counters", own.path);
+	tcti = tcti_test_map(file);
+	cr_assert_not_null(tcti);
+	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name,
+						.config = "{\"audit\":\"off\"}" }),
+		0);
 	for (unsigned i = 0; i < keys; i++)
 		import(i);
 }
@@ -62,6 +70,8 @@ static void start(unsigned keys)
 static void teardown(void)
 {
 	scene_done(&scene);
+	tcti_test_unmap(tcti);
+	tempdir_done(&own);
 }
 
 TestSuite(crowd, .fini = teardown, .timeout = 300);
@@ -124,10 +134,18 @@ static void run_workers(unsigned n, unsigned count, unsigned keys)
 	}
 }
 
-Test(crowd, of_eight_processes_of_three_users_gets_right_answers)
+/* Both keys stay loaded, so that each derivation is one TPM command and nothing else is sent. */
+Test(crowd, of_eight_processes_of_three_users_gets_right_answers_at_one_command_each)
 {
+	uint64_t hmacs, all;
+
 	start(2);
+	run_workers(1, 20, 2);
+	hmacs = tcti_test_count(tcti, TPM2_CC_HMAC);
+	all = tcti_test_count(tcti, 0);
 	run_workers(8, 300, 2);
+	cr_assert_eq(tcti_test_count(tcti, TPM2_CC_HMAC) - hmacs, 8 * 300);
+	cr_assert_eq(tcti_test_count(tcti, 0) - all, 8 * 300);
 }
 
 Test(crowd, uses_sixty_keys_in_random_order)

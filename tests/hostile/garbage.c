@@ -36,6 +36,9 @@ static void setup(void)
 		scene_psk_ok(&scene, "key", "import", "k", "--identity", "Client1", "--purpose",
 			"tls12-session", "--allow", "uid:0", "--secret-file", secret_file, NULL),
 		0);
+	cr_assert_eq(scene_psk_ok(&scene, "key", "generate", "other", "--identity", "Client2",
+			     "--purpose", "tls12-session", "--allow", "uid:4", NULL),
+		0);
 	witness = raw_connect(scene.socket);
 	cr_assert_geq(witness, 0);
 }
@@ -113,7 +116,8 @@ static size_t valid_message(unsigned i, uint8_t *packet)
 	snprintf(key->policy, sizeof(key->policy), "%s", policy);
 	memcpy(key->payload, secret, 16);
 	key->payload_len = 16;
-	snprintf(who->name, sizeof(who->name), "k");
+	snprintf(who->name, sizeof(who->name),
+		"other"); /* one change away from no right of the witness */
 	snprintf(who->who, sizeof(who->who), "[\"uid:4\"]");
 	switch (i) {
 	case 0:
