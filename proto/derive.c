@@ -62,16 +62,17 @@ void tpmpsk_read_derive(struct tpmpsk_reader *r, struct tpmpsk_derive *q, bool *
 
 	memset(q, 0, sizeof(*q));
 	q->purpose = tpmpsk_read_u8(r);
+	codec = codec_of(q->purpose);
+	*ret_known = codec;
+	if (!codec)
+		return;
 	q->role = tpmpsk_read_u8(r);
 	if (q->role >= TPMPSK_ROLE_COUNT)
 		tpmpsk_reader_fail(r);
 	q->identity_len = tpmpsk_read_var8(r, q->identity, sizeof(q->identity));
 	if (q->identity_len < 1)
 		tpmpsk_reader_fail(r);
-	codec = codec_of(q->purpose);
-	*ret_known = codec;
-	if (codec)
-		codec->read(r, q);
+	codec->read(r, q);
 }
 
 void tpmpsk_write_derived(struct tpmpsk_writer *w, const struct tpmpsk_derived *d)
