@@ -75,11 +75,13 @@ static const char *socket_path(const struct invocation *call)
 }
 
 /* What a status means for the person who typed, where the daemon does not say it better. */
-static const char *reason(int error)
+static const char *reason(const struct invocation *call, int error)
 {
 	switch (error) {
 	case TPMPSK_ERR_DENIED:
-		return "you have no right to this; keys are managed by the daemon's admins";
+		return strcmp(call->command->name, "derive") == 0
+			       ? "not on the list of such a key"
+			       : "not one of the daemon's admins";
 	case TPMPSK_ERR_DEADLINE:
 		return "no answer in time (see --timeout)";
 	case TPMPSK_ERR_TPM_UNAVAILABLE:
@@ -103,7 +105,7 @@ static enum exit_code fail_ask(
 	if (e && e->retry_after_ms > 0)
 		return fail(call, word, "%s%stry again in %u ms", e->detail, *e->detail ? "; " : "",
 			e->retry_after_ms);
-	return fail(call, word, "%s", e && *e->detail ? e->detail : reason(error));
+	return fail(call, word, "%s", e && *e->detail ? e->detail : reason(call, error));
 }
 
 static enum exit_code connect_daemon(struct invocation *call)

@@ -27,6 +27,9 @@
 #define OID_SEALED "2.23.133.10.1.5"
 
 static const char why_memory[] = "out of memory";
+static const char why_no_base64[] = "what is in the PEM block is not base64";
+static const char why_no_key[] = "what is in the PEM block is not a TPM key";
+static const char why_unknown[] = "an unknown kind of TPM key";
 
 static void asn1_freep(asn1_node *node)
 {
@@ -112,9 +115,13 @@ static int check_type(asn1_node key, const char **ret_why)
 {
 	char oid[64];
 	int len = sizeof(oid);
+	int r = asn1_read_value(key, "type", oid, &len);
 
-	if (asn1_read_value(key, "type", oid, &len) != ASN1_SUCCESS)
-		return refuse(ret_why, -EOPNOTSUPP, "an unknown kind of TPM key");
+	/* libtasn1 takes a SEQUENCE that ends in its own length for one without fields. */
+	if (r != ASN1_SUCCESS && r != ASN1_MEM_ERROR)
+		return refuse(ret_why, -EBADMSG, why_no_key);
+	if (r == ASN1_MEM_ERROR)
+		return refuse(ret_why, -EOPNOTSUPP, why_unknown);
 	if (strcmp(oid, OID_LOADABLE) == 0)
 		return 0;
 	if (strcmp(oid, OID_IMPORTABLE) == 0)
@@ -122,7 +129,7 @@ static int check_type(asn1_node key, const char **ret_why)
 			"an importable key: import it into the TPM first, a loadable one is taken");
 	if (strcmp(oid, OID_SEALED) == 0)
 		return refuse(ret_why, -EOPNOTSUPP, "sealed data, not a key");
-	return refuse(ret_why, -EOPNOTSUPP, "an unknown kind of TPM key");
+	return refuse(ret_why, -EOPNOTSUPP, why_unknown);
 }
 
 /* Whether an optional SEQUENCE OF is there and has an element. */
@@ -217,7 +224,7 @@ static int decode_key(const uint8_t *der, size_t der_len, struct keyfile *kf, co
 	if (r == ASN1_MEM_ALLOC_ERROR)
 		return refuse(ret_why, -ENOMEM, why_memory);
 	if (r != ASN1_SUCCESS)
-		return refuse(ret_why, -EBADMSG, "what is in the PEM block is not a TPM key");
+		return refuse(ret_why, -EBADMSG, why_no_key);
 	r = check_type(key, ret_why);
 	if (r < 0)
 		return r;
@@ -243,9 +250,13 @@ static int decode_block(const char *body, size_t len, struct keyfile *kf, const 
 	uint8_t der[DER_MAX];
 	size_t der_len;
 
+	/* libsodium 1.0.18 takes some bytes above 127 for digits. */
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)body[i] > 127)
+			return refuse(ret_why, -EBADMSG, why_no_base64);
 	if (sodium_base642bin(der, sizeof(der), body, len, " \t\r\n", &der_len, NULL,
 		    sodium_base64_VARIANT_ORIGINAL) < 0)
-		return refuse(ret_why, -EBADMSG, "what is in the PEM block is not base64");
+		return refuse(ret_why, -EBADMSG, why_no_base64);
 	return decode_key(der, der_len, kf, ret_why);
 }
 

@@ -151,13 +151,19 @@ static enum exit_code run(struct invocation *call, char **argv)
 	return call->command->run(call);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define DUMPABLE 1 /* the leak checker attaches to the process */
+#else
+#define DUMPABLE 0
+#endif
+
 /* Secrets pass through this process: nobody but root may look into it, and it leaves no core. */
 static int confine(void)
 {
 	const struct rlimit none = { 0, 0 };
 
 	if (sodium_init() < 0 || setrlimit(RLIMIT_CORE, &none) < 0 ||
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) < 0)
 		return -1;
 	return 0;
 }
