@@ -60,28 +60,34 @@ static const char *skip_comment(const char *p, const char *end)
 	return q ? q + 2 : NULL;
 }
 
-/* Also refuses a NUL, where json-c would stop. */
+/*
+ * What is wrong between p and behind, which json-c would let pass: it stops at a NUL, and takes
+ * single quotes.
+ */
+static const char *wrong_with(const char *p, const char *behind)
+{
+	if (!behind)
+		return "a comment without its end";
+	if (*p == '\0' || memchr(p, '\0', (size_t)(behind - p)))
+		return "a NUL byte";
+	return *p == '\'' ? "single quotes" : NULL;
+}
+
 static int blank_comments(char *text, size_t len, char error[JSON_ERROR_SIZE])
 {
 	const char *const end = text + len;
-	const char *nul = memchr(text, '\0', len);
 
-	if (nul)
-		return fail(error, -EBADMSG, "line %u: a NUL byte",
-			line_at(text, (size_t)(nul - text)));
 	for (char *p = text; p < end;) {
-		const char *behind;
+		const char *behind = *p == '"' ? skip_string(p, end) : skip_comment(p, end);
+		const char *wrong = wrong_with(p, behind);
 
-		if (*p == '"') {
-			p += skip_string(p, end) - p;
-			continue;
-		}
-		behind = skip_comment(p, end);
-		if (!behind)
-			return fail(error, -EBADMSG, "line %u: a comment without its end",
-				line_at(text, (size_t)(p - text)));
+		if (wrong)
+			return fail(error, -EBADMSG, "line %u: %s",
+				line_at(text, (size_t)(p - text)), wrong);
 		if (behind == p)
 			p++;
+		else if (*p == '"')
+			p += behind - p;
 		for (; p < behind; p++)
 			if (*p != '\n')
 				*p = ' ';
@@ -198,6 +204,7 @@ int json_parse_text(
 	__attribute__((cleanup(text_freep))) char *blanked = NULL;
 	struct json_object *object;
 	enum json_tokener_error e;
+	size_t utf8_len;
 	int r;
 
 	blanked = malloc(len + 1);
@@ -206,12 +213,15 @@ int json_parse_text(
 		return fail(error, -ENOMEM, "out of memory");
 	memcpy(blanked, text, len);
 	blanked[len] = '\0';
+	utf8_len = text_utf8_len((const uint8_t *)text, len);
+	if (utf8_len < len)
+		return fail(error, -EBADMSG, "line %u: not UTF-8", line_at(text, utf8_len));
 	r = blank_comments(blanked, len, error);
 	if (r < 0)
 		return r;
 	while (len > 0 && is_blank(blanked[len - 1]))
 		blanked[--len] = '\0';
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tok, blanked, (int)len);
 	e = json_tokener_get_error(tok);
 	if (e != json_tokener_success) {

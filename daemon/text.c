@@ -21,7 +21,7 @@ static const struct {
 	{ 0x200b, 0x200f },
 	{ 0x2028, 0x202e },
 	{ 0x2060, 0x206f },
-	{ 0xd800, 0xf8ff }, /* surrogates, which UTF-8 does not have, and private use */
+	{ 0xe000, 0xf8ff },
 	{ 0xfdd0, 0xfdef },
 	{ 0xfeff, 0xfeff },
 	{ 0xfff0, 0xffff },
@@ -47,7 +47,7 @@ static size_t read_char(const uint8_t *s, size_t len, uint32_t *ret)
 			return 0;
 		c = c << 6 | (s[i] & 0x3f);
 	}
-	if (c < least[n] || c > 0x10ffff)
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		return 0;
 	*ret = c;
 	return n;
@@ -59,6 +59,16 @@ static bool is_printable(uint32_t c)
 		if (c >= unprintable[i].first && c <= unprintable[i].last)
 			return false;
 	return true;
+}
+
+size_t text_utf8_len(const uint8_t *bytes, size_t len)
+{
+	size_t i = 0, n = 1;
+	uint32_t c;
+
+	for (; i < len && n > 0; i += n)
+		n = read_char(bytes + i, len - i, &c);
+	return i;
 }
 
 bool text_is_printable(const uint8_t *bytes, size_t len)

@@ -13,6 +13,9 @@
 
 #define TEXT_SHOWN_SIZE 68 /* 64 bytes, "..." and a NUL */
 
+/* How many bytes from the first on are UTF-8: len when all are. */
+size_t text_utf8_len(const uint8_t *bytes, size_t len);
+
 /* Whether bytes are UTF-8 without anything that is not seen or turns the text around. */
 bool text_is_printable(const uint8_t *bytes, size_t len);
 

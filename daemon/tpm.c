@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <tss2/tss2_rc.h>
+#include <tss2/tss2_sys.h>
 #include <tss2/tss2_tctildr.h>
 
 /*
@@ -127,26 +128,26 @@ static int start_up(struct tpm *t)
 	return tpm_check(t, Esys_Startup(t->esys, TPM2_SU_CLEAR), "start up");
 }
 
-static int flush_range(struct tpm *t, TPM2_HANDLE first)
+/*
+ * By the handle itself: ESYS would read the public area of each object first, which half-done HMAC
+ * sequences do not have.
+ */
+static int flush_kind(struct tpm *t, TPM2_HT kind)
 {
 	_cleanup_capability_ *c = NULL;
+	TSS2_SYS_CONTEXT *sys;
 	int r;
 
-	r = get_capability(t, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, &c);
+	r = get_capability(
+		t, TPM2_CAP_HANDLES, (TPM2_HANDLE)kind << TPM2_HR_SHIFT, TPM2_MAX_CAP_HANDLES, &c);
 	if (r < 0)
 		return r;
-	for (UINT32 i = 0; i < c->data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++) {
-		ESYS_TR handle = ESYS_TR_NONE;
-
-		r = tpm_check(t,
-			Esys_TR_FromTPMPublic(t->esys, c->data.handles.handle[i], ESYS_TR_NONE,
-				ESYS_TR_NONE, ESYS_TR_NONE, &handle),
-			"look at what a predecessor left");
-		if (r < 0)
-			return r;
-		tpm_flush(t, &handle);
-	}
-	return 0;
+	if (Esys_GetSysContext(t->esys, &sys) != TSS2_RC_SUCCESS)
+		return -ENODEV;
+	for (UINT32 i = 0; r == 0 && i < c->data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++)
+		r = tpm_check(t, Tss2_Sys_FlushContext(sys, c->data.handles.handle[i]),
+			"flush what a predecessor left");
+	return r;
 }
 
 static void forget_volatile(struct tpm *t)
@@ -186,9 +187,9 @@ static int establish(struct tpm *t)
 	forget_volatile(t);
 	r = start_up(t);
 	if (r == 0 && !t->info.shared)
-		r = flush_range(t, TPM2_TRANSIENT_FIRST);
+		r = flush_kind(t, TPM2_HT_TRANSIENT);
 	if (r == 0 && !t->info.shared)
-		r = flush_range(t, TPM2_LOADED_SESSION_FIRST);
+		r = flush_kind(t, TPM2_HT_LOADED_SESSION);
 	if (r == 0)
 		r = tpm_make_primary(t);
 	if (r == 0 && t->encrypt_sessions)

@@ -2,9 +2,10 @@
 /*
  * tpm - the only module that talks to the TPM.
  *
- * Owns the ESYS context, the primary key, the session and every loaded object; no ESYS_TR or TSS2_RC leaves its files. Calls block
- * for as long as the TPM takes: only the TPM thread calls them (and start-up, before that thread exists). Arguments are already
- * validated and authorised. Returns 0 or -errno:
+ * Owns the ESYS context, the primary key, the session and every loaded object; no ESYS_TR or
+ * TSS2_RC leaves its files. Calls block for as long as the TPM takes: only the TPM thread calls
+ * them (and start-up, before that thread exists). Arguments are already validated and authorised.
+ * Returns 0 or -errno:
  *
  *   -ENODEV      the TPM cannot be reached or lost its way; tpm_free() and tpm_open() again
  *   -EKEYREJECTED the TPM refuses the key: made by another TPM, under another parent, or torn
@@ -13,7 +14,8 @@
  *   -EIO         any other answer of the TPM; logged with its decoded code
  *   -ENOMEM
  *
- * What a TPM reset takes away (session, primary key, loaded objects) is rebuilt inside the call, once, before it fails.
+ * What a TPM reset takes away (session, primary key, loaded objects) is rebuilt inside the call,
+ * once, before it fails.
  */
 #ifndef TPMPSK_DAEMON_TPM_H
 #define TPMPSK_DAEMON_TPM_H
@@ -32,7 +34,7 @@ struct tpm;
 
 struct tpm_options {
 	const char *tcti;      /* as the TCTI loader takes it, "device:/dev/tpmrm0" */
-	bool encrypt_sessions; /* derive in a salted, encrypted session; creating a key always does */
+	bool encrypt_sessions; /* to derive with; creating a key always is encrypted */
 };
 
 /* What does not change while the TPM is there. */
@@ -53,7 +55,10 @@ struct tpm_stats {
 	unsigned loaded;    /* keys loaded now */
 };
 
-/* Connects, starts the TPM up if nobody has, flushes what a killed predecessor left (unless shared), makes the primary key. */
+/*
+ * Connects, starts the TPM up if nobody has, flushes what a killed predecessor left (unless
+ * shared), makes the primary key.
+ */
 int tpm_open(struct tpm **ret, const struct tpm_options *options)
 	__attribute__((warn_unused_result));
 /* Flushes everything it owns, as far as the TPM still answers. Takes NULL. */
@@ -63,9 +68,10 @@ const struct tpm_info *tpm_info(const struct tpm *t);
 const struct tpm_stats *tpm_stats(const struct tpm *t);
 
 /*
- * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives); the object is loaded when it
- * is not, and the one used longest ago makes room. With the object loaded this is exactly one TPM command. mac has room for
- * TPM_MAC_MAX bytes; in_len is at most TPM_INPUT_MAX.
+ * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives);
+ * the object is loaded when it is not, and the one used longest ago makes room. With the object
+ * loaded this is exactly one TPM command. mac has room for TPM_MAC_MAX bytes; in_len is at most
+ * TPM_INPUT_MAX.
  */
 int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, const uint8_t *in,
 	size_t in_len, uint8_t *mac, size_t *ret_mac_len) __attribute__((warn_unused_result));
@@ -77,13 +83,16 @@ bool tpm_is_loaded(const struct tpm *t, uint64_t id);
 void tpm_forget(struct tpm *t, uint64_t id);
 
 /*
- * Makes an HMAC-SHA256 key under the primary key, from a secret of 1 to TPM_HMAC_KEY_MAX bytes or, with secret NULL, from the TPM's
- * own randomness, and adds it to kf. Always in an encrypted session. No copy of the secret stays in this process.
+ * Makes an HMAC-SHA256 key under the primary key, from a secret of 1 to TPM_HMAC_KEY_MAX bytes or,
+ * with secret NULL, from the TPM's own randomness, and adds it to kf. Always in an encrypted
+ * session. No copy of the secret stays in this process.
  */
 int tpm_create_hmac(struct tpm *t, const uint8_t *secret, size_t secret_len, struct keyfile *kf)
 	__attribute__((warn_unused_result));
 
-/* Proves that an object made elsewhere loads and gives an HMAC-SHA256, and leaves nothing loaded. */
+/*
+ * Proves that an object made elsewhere loads and gives an HMAC-SHA256, and leaves nothing loaded.
+ */
 int tpm_try_hmac(struct tpm *t, const struct keyfile_object *object)
 	__attribute__((warn_unused_result));
 

@@ -9,18 +9,15 @@
 #include <string.h>
 #include <tss2/tss2_mu.h>
 
-#define STACK_TO_WIPE 16384 /* bytes of stack that a command and its marshalling may have used */
-
-static const TPM2B_PUBLIC hmac_template = { .publicArea = {
-	.type = TPM2_ALG_KEYEDHASH,
-	.nameAlg = TPM2_ALG_SHA256,
-	.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-		TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA | TPMA_OBJECT_SIGN_ENCRYPT,
-	.parameters = { .keyedHashDetail = { .scheme = {
-		.scheme = TPM2_ALG_HMAC,
-		.details = { .hmac = { .hashAlg = TPM2_ALG_SHA256 } },
-	} } },
-} };
+static const TPM2B_PUBLIC hmac_template = {
+	.publicArea.type = TPM2_ALG_KEYEDHASH,
+	.publicArea.nameAlg = TPM2_ALG_SHA256,
+	.publicArea.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+				       TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA |
+				       TPMA_OBJECT_SIGN_ENCRYPT,
+	.publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_HMAC,
+	.publicArea.parameters.keyedHashDetail.scheme.details.hmac.hashAlg = TPM2_ALG_SHA256,
+};
 
 /*
  * The storage primary that everybody who writes parent 0x40000001 into a key file means: ECC P-256,
@@ -32,20 +29,21 @@ int tpm_make_primary(struct tpm *t)
 	const TPM2B_SENSITIVE_CREATE no_auth = { .size = 0 };
 	const TPM2B_DATA no_data = { .size = 0 };
 	const TPML_PCR_SELECTION no_pcrs = { .count = 0 };
-	const TPM2B_PUBLIC template = { .publicArea = {
-		.type = TPM2_ALG_ECC,
-		.nameAlg = TPM2_ALG_SHA256,
-		.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+	const TPM2B_PUBLIC template = {
+		.publicArea.type = TPM2_ALG_ECC,
+		.publicArea.nameAlg = TPM2_ALG_SHA256,
+		.publicArea.objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
 			TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
 			TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
-		.parameters = { .eccDetail = {
-			.symmetric = { .algorithm = TPM2_ALG_AES, .keyBits = { .aes = 128 },
-				.mode = { .aes = TPM2_ALG_CFB } },
-			.scheme = { .scheme = TPM2_ALG_NULL },
+		.publicArea.parameters.eccDetail = {
+			.symmetric.algorithm = TPM2_ALG_AES,
+			.symmetric.keyBits.aes = 128,
+			.symmetric.mode.aes = TPM2_ALG_CFB,
+			.scheme.scheme = TPM2_ALG_NULL,
 			.curveID = TPM2_ECC_NIST_P256,
-			.kdf = { .scheme = TPM2_ALG_NULL },
-		} },
-	} };
+			.kdf.scheme = TPM2_ALG_NULL,
+		},
+	};
 	int r;
 
 	r = tpm_check(t,

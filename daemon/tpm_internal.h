@@ -16,6 +16,8 @@
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tcti.h>
 
+/* Bytes of stack that ESYS and what it calls may have left something on. */
+#define STACK_TO_WIPE 16384
 #define TPM_LOADED_MAX 16 /* keys kept loaded, however many the TPM would take */
 
 struct tpm_loaded {

@@ -11,6 +11,7 @@
 #include <sodium.h>
 #include <string.h>
 #include <tss2/tss2_mu.h>
+#include <tss2/tss2_sys.h>
 
 struct loaded_key {
 	ESYS_TR handle;
@@ -219,26 +220,32 @@ static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, TPMI_ALG_HASH hash,
 	ESYS_TR sequence = ESYS_TR_NONE;
 	TSS2_RC rc;
 
-	/*
-	 * The answer to HMAC_Start has no parameter to encrypt, and the TPM minds being asked to.
-	 */
-	if (t->session != ESYS_TR_NONE)
-		Esys_TRSess_SetAttributes(t->esys, t->session, 0, TPMA_SESSION_ENCRYPT);
 	do
 		rc = Esys_HMAC_Start(t->esys, key, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE,
 			&no_auth, hash, &sequence);
 	while (tpm_made_room(t, rc, key));
-	if (t->session != ESYS_TR_NONE)
-		Esys_TRSess_SetAttributes(
-			t->esys, t->session, TPMA_SESSION_ENCRYPT, TPMA_SESSION_ENCRYPT);
-	t->stats.commands++;
 	if (rc != TSS2_RC_SUCCESS)
 		return rc;
+	t->stats.commands++;
 	rc = Esys_SequenceComplete(t->esys, sequence, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE, in,
 		ESYS_TR_RH_NULL, ret, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		tpm_flush(t, &sequence);
 	return rc;
+}
+
+/*
+ * SAPI keeps the last answer in the buffer that it builds commands in, and decryption leaves a copy
+ * on the stack. An HMAC of zeroes, marshalled and never sent, covers the former.
+ */
+static void wipe_answer(struct tpm *t)
+{
+	static const TPM2B_MAX_BUFFER zeroes = { .size = TPM_MAC_MAX };
+	TSS2_SYS_CONTEXT *sys;
+
+	if (Esys_GetSysContext(t->esys, &sys) == TSS2_RC_SUCCESS)
+		(void)!Tss2_Sys_HMAC_Prepare(sys, TPM2_RH_NULL, &zeroes, TPM2_ALG_SHA256);
+	sodium_stackzero(STACK_TO_WIPE);
 }
 
 static int hmac(struct tpm *t, const struct loaded_key *key, const uint8_t *in, size_t in_len,
@@ -267,6 +274,7 @@ static int hmac(struct tpm *t, const struct loaded_key *key, const uint8_t *in, 
 	}
 	sodium_memzero(out, sizeof(*out));
 	Esys_Free(out);
+	wipe_answer(t);
 	return r;
 }
 
