@@ -116,6 +116,7 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
 static bool is_about_identity(int error)
 {
 	switch (error) {
+	case TPMPSK_ERR_UNSUPPORTED:
 	case TPMPSK_ERR_NO_DAEMON:
 	case TPMPSK_ERR_PROTOCOL:
 	case TPMPSK_ERR_INVALID:

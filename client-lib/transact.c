@@ -303,8 +303,8 @@ int tpmpsk_transact(
 	struct tpmpsk *h, uint8_t *packet, size_t len, bool idempotent, struct tpmpsk_reply *ret)
 {
 	struct timespec deadline;
-	int cancel_state, r;
-	bool again = true;
+	int cancel_state, r, left = ATTEMPTS;
+	bool again;
 
 	retry_after_ms = 0;
 	if (!h || len < TPMPSK_HEADER_SIZE || len > TPMPSK_MESSAGE_MAX)
@@ -316,8 +316,9 @@ int tpmpsk_transact(
 	/* A thread cancelled in poll(2) would take the reader's role with it. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	tpmpsk_handle_lock(h);
-	for (int i = 0; i < ATTEMPTS && again; i++)
+	do
 		r = attempt(h, packet, len, idempotent, &deadline, ret, &again);
+	while (again && --left > 0);
 	pthread_mutex_unlock(&h->lock);
 	pthread_setcancelstate(cancel_state, NULL);
 

@@ -413,7 +413,8 @@ int main(int argc, char *argv[])
 	r = init_gnutls(&server);
 	if (r == EXIT_SUCCESS)
 		r = run(&server);
-	gnutls_psk_free_server_credentials(server.credentials);
+	if (server.credentials)
+		gnutls_psk_free_server_credentials(server.credentials);
 	gnutls_free(server.cookie_key.data);
 	tpmpsk_close(server.tpm);
 	return r;

@@ -142,7 +142,7 @@ scene=$(mktemp -d "${TMPDIR:-/tmp}/tpm-pskd.XXXXXX")
 chmod 755 "$scene"
 mkdir -p "$scene/bin/examples" "$scene/bin/client-lib"
 cp "$build/examples/psk-server" "$build/examples/psk-client" "$scene/bin/examples/"
-cp -P "$build"/client-lib/libtpmpsk*.so* "$scene/bin/client-lib/"
+cp "$build/client-lib/libtpmpsk.so.0" "$build/client-lib/libtpmpsk-gnutls.so.0" "$scene/bin/client-lib/"
 if [ "$(id -u)" -eq 0 ]; then
 	user=$(id -u nobody)
 	group=$(id -g nobody)
