@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What the tests of this folder share: TAP, a directory of one's own ($scene), a software TPM and a daemon in it. To be
+# read with `.` first of all. Nothing survives the script.
+set -u
+: "${TPMPSK_BUILD:?}" "${TPMPSK_SOURCE:?}"
+unset TPM_PSK_SOCKET NOTIFY_SOCKET JOURNAL_STREAM
+export LC_ALL=C.UTF-8
+
+tests=0
+tpm_pid=
+daemon_pid=
+scene=$(mktemp -d "${TMPDIR:-/tmp}/tpm-pskd-cli.XXXXXX") || exit 1
+socket=$scene/socket
+tpm_psk=$TPMPSK_BUILD/keys/tpm-psk
+
+clean_up()
+{
+	trap - EXIT
+	stop_daemon
+	stop_tpm
+	command -v at_exit >/dev/null && at_exit
+	rm -rf "$scene"
+	echo "1..$tests"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM HUP
+
+# it NAME COMMAND...: one test, passed when the command succeeds.
+it()
+{
+	tests=$((tests + 1))
+	name=$1
+	shift
+	if "$@" >"$scene/it.out" 2>&1; then
+		echo "ok $tests - $name"
+	else
+		echo "not ok $tests - $name"
+		{
+			echo "$*"
+			cat "$scene/it.out"
+			[ ! -s "$scene/daemon.log" ] || tail -n 5 "$scene/daemon.log"
+		} | sed 's/^/# /'
+	fi
+}
+
+skip()
+{
+	tests=$((tests + 1))
+	echo "ok $tests - $1 # SKIP $2"
+}
+
+# fails STATUS PATTERN COMMAND...: that exit status, and one line on standard error, which has the pattern; nothing on standard output.
+fails()
+{
+	expected=$1
+	pattern=$2
+	shift 2
+	"$@" >"$scene/out" 2>"$scene/err" </dev/null
+	status=$?
+	cat "$scene/out" "$scene/err"
+	[ "$status" -eq "$expected" ] || { echo "exit status $status"; return 1; }
+	[ ! -s "$scene/out" ] || return 1
+	# Wrong use is answered with a second line that says where help is.
+	[ "$(grep -vc "^Try '" "$scene/err")" -eq 1 ] || return 1
+	grep -Eq -- "$pattern" "$scene/err"
+}
+
+# prints PATTERN COMMAND...: success, and a line of standard output that has the pattern.
+prints()
+{
+	pattern=$1
+	shift
+	"$@" >"$scene/out" || return 1
+	cat "$scene/out"
+	grep -Eq -- "$pattern" "$scene/out"
+}
+
+not()
+{
+	! "$@"
+}
+
+# eventually COMMAND...: within ten seconds.
+eventually()
+{
+	tries=0
+	until "$@" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ "$tries" -le 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+stop()
+{
+	[ -n "$1" ] || return 0
+	kill "$1" 2>/dev/null
+	wait "$1" 2>/dev/null || true
+}
+
+# start_tpm [NAME]: a TPM with its state in $scene/NAME.
+start_tpm()
+{
+	mkdir -p "$scene/${1:-tpm}"
+	rm -f "$scene/swtpm"
+	swtpm socket --tpm2 --tpmstate "dir=$scene/${1:-tpm}" --flags not-need-init,startup-clear \
+		--server "type=unixio,path=$scene/swtpm" --ctrl "type=unixio,path=$scene/swtpm.ctrl" \
+		>"$scene/swtpm.log" 2>&1 &
+	tpm_pid=$!
+	eventually test -S "$scene/swtpm" || { echo "Bail out! swtpm does not start"; exit 1; }
+}
+
+stop_tpm()
+{
+	stop "$tpm_pid"
+	tpm_pid=
+}
+
+# configure [FIELDS]: writes the configuration: these fields of JSON, each with a comma behind it, and the usual ones that
+# are not among them.
+configure()
+{
+	{
+		echo '{'
+		echo "${1:-}"
+		for field in "\"tcti\": \"swtpm:path=$scene/swtpm\"," '"socket": "socket",' '"audit": "audit.log",' '"keys": "keys",'; do
+			case ${1:-} in
+			*"${field%%:*}"*) ;;
+			*) echo "$field" ;;
+			esac
+		done
+		echo '"encrypt_sessions": true'
+		echo '}'
+	} >"$scene/tpm-pskd.json"
+}
+
+daemon()
+{
+	"$TPMPSK_BUILD/daemon/tpm-pskd" --config "$scene/tpm-pskd.json" "$@"
+}
+
+start_daemon()
+{
+	"$TPMPSK_BUILD/daemon/tpm-pskd" --config "$scene/tpm-pskd.json" >"$scene/daemon.log" 2>&1 &
+	daemon_pid=$!
+	eventually psk status || {
+		sed 's/^/# /' "$scene/daemon.log"
+		echo "Bail out! tpm-pskd does not start"
+		exit 1
+	}
+}
+
+stop_daemon()
+{
+	stop "$daemon_pid"
+	daemon_pid=
+}
+
+psk()
+{
+	"$tpm_psk" --socket "$socket" "$@"
+}
+
+# import NAME HEX [OPTION...]: a key that the user who runs the test may use.
+import()
+{
+	import_name=$1
+	printf '%s\n' "$2" >"$scene/hex"
+	shift 2
+	psk key import "$import_name" --purpose tls12-session --hex-file "$scene/hex" "$@"
+}
+
+random_a=0101010101010101010101010101010101010101010101010101010101010101
+random_b=0202020202020202020202020202020202020202020202020202020202020202
+
+derive()
+{
+	psk derive --identity "$1" --purpose tls12-session --client-random $random_a --server-random $random_b
+}
+
+# expected HEX: what derive gives under a key, by another implementation of HMAC.
+expected()
+{
+	python3 - "$1" "$random_a" "$random_b" <<-'PYTHON'
+		import hmac, sys
+		key, a, b = map(bytes.fromhex, sys.argv[1:])
+		print(hmac.new(key, b"pre master secret" + a + b, "sha256").hexdigest())
+	PYTHON
+}
+
+# derives IDENTITY HEX: the right answer for a key of this secret.
+derives()
+{
+	[ "$(derive "$1")" = "$(expected "$2")" ]
+}
