@@ -3,6 +3,7 @@
  * Connecting, losing the connection, connecting again, forking: against an end that the test plays,
  * so that it can break at the moment that matters.
  */
+#include "client-lib/handle.h"
 #include "client-lib/transact.h"
 #include "tests/client-lib/script.h"
 #include "tests/swtpm/command.h"
@@ -261,6 +262,7 @@ Test(handle, passes_on_why_the_daemon_takes_no_connection, .fini = end_script)
 {
 	struct tpmpsk *h = start(refuse_connection);
 
+	wait_hangup(); /* there is nothing to send to any more, and something to read */
 	cr_assert_eq(ask(h), TPMPSK_ERR_BUSY);
 	cr_assert_eq(tpmpsk_retry_after_ms(), 1234);
 	cr_assert_eq(ask(h), TPMPSK_ERR_BUSY);
@@ -364,6 +366,19 @@ Test(fork, a_child_is_not_held_up_by_calls_of_the_parents_threads, .fini = end_s
 	cr_assert_eq(ask_in_child(h), 0);
 	pthread_join(thread, &result);
 	cr_assert_eq((intptr_t)result, TPMPSK_ERR_DEADLINE);
+	tpmpsk_close(h);
+}
+
+Test(fork, a_child_is_not_held_up_by_what_the_parent_had_locked, .fini = end_script)
+{
+	struct tpmpsk *h = start(script_behave);
+
+	/* As if another thread of the parent stood between two steps of a call. */
+	tpmpsk_handle_lock(h);
+	h->connecting = true;
+	cr_assert_eq(ask_in_child(h), 0);
+	h->connecting = false;
+	pthread_mutex_unlock(&h->lock);
 	tpmpsk_close(h);
 }
 

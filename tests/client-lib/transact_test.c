@@ -263,6 +263,39 @@ Test(transact, gives_up_at_the_deadline_when_there_is_no_room_to_send)
 	tpmpsk_close(h);
 }
 
+/* Sends until no more fits. */
+static void fill(int fd, uint32_t id, uint8_t opcode)
+{
+	uint8_t packet[TPMPSK_MESSAGE_MAX];
+	size_t len;
+
+	cr_assert_eq(tpmpsk_empty_encode(id, opcode, packet, sizeof(packet), &len), 0);
+	while (send(fd, packet, len, MSG_DONTWAIT) > 0)
+		;
+}
+
+/* Each end waits for the other to read, unless the waiting sender reads, too. */
+Test(transact, takes_late_answers_while_there_is_no_room_to_send)
+{
+	const struct script_request late = { .header = { .opcode = TPMPSK_OP_DERIVE, .id = 9999 } };
+	struct tpmpsk *h = connect_pair();
+	struct script_request q;
+	struct asker a;
+
+	fill(near_fd, 9998, TPMPSK_OP_STATUS);
+	fill(far, 9999, TPMPSK_OP_DERIVE | TPMPSK_OP_REPLY);
+	tpmpsk_set_deadline(h, 5000);
+	asker_start(&a, h, 1);
+	script_answer(far, &late); /* blocks until somebody reads */
+	do
+		cr_assert(script_receive(NULL, far, &q));
+	while (q.header.opcode != TPMPSK_OP_DERIVE);
+	script_answer(far, &q);
+	asker_join(&a);
+	cr_assert(asker_has_answer(&a));
+	tpmpsk_close(h);
+}
+
 Test(transact, passes_on_every_refusal)
 {
 	struct tpmpsk *h = connect_pair();
@@ -418,6 +451,34 @@ Test(transact, a_secret_of_another_size_is_a_protocol_error)
 	cr_assert_eq(ask_and_get(short_secret, 31), TPMPSK_ERR_PROTOCOL);
 	cr_assert_eq(ask_and_get(short_secret, 32), 0);
 	cr_assert_eq(ask_and_get(short_secret, 64), TPMPSK_ERR_PROTOCOL);
+}
+
+static void *send_too_much(void *arg)
+{
+	uint8_t packet[TPMPSK_MESSAGE_MAX + 1] = { 0 };
+	struct script_request q;
+	size_t len;
+
+	cr_assert(script_receive(NULL, far, &q));
+	cr_assert_eq(
+		tpmpsk_ok_encode(q.header.id, q.header.opcode, packet, sizeof(packet), &len), 0);
+	script_send(far, packet, sizeof(packet));
+	return arg;
+}
+
+Test(transact, a_reply_longer_than_a_message_is_a_protocol_error)
+{
+	static struct tpmpsk_reply reply;
+	struct tpmpsk *h = connect_pair();
+	uint8_t packet[TPMPSK_MESSAGE_MAX];
+	pthread_t thread;
+	size_t len;
+
+	cr_assert_eq(pthread_create(&thread, NULL, send_too_much, NULL), 0);
+	cr_assert_eq(tpmpsk_empty_encode(0, TPMPSK_OP_STATUS, packet, sizeof(packet), &len), 0);
+	cr_assert_eq(tpmpsk_transact(h, packet, len, true, &reply), TPMPSK_ERR_PROTOCOL);
+	pthread_join(thread, NULL);
+	tpmpsk_close(h);
 }
 
 Test(transact, wipes_what_it_read_when_the_call_fails)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The TPM module against a software TPM: right answers, few commands, and what it does when the TPM
- * misbehaves.
- */
+/* The TPM module against a software TPM: right answers, few commands, and none for foreign keys. */
 #include "daemon/tpm.h"
 
 #include "tests/daemon/tpm_keys.h"
@@ -10,10 +7,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <tss2/tss2_tpm2_types.h>
-#include <unistd.h>
 
 #define SECRET "a secret of the bed"
 
@@ -118,8 +114,27 @@ Test(tpm, sends_one_command_for_an_HMAC_with_a_loaded_key)
 		for (int i = 0; i < 20; i++)
 			cr_assert(right(1));
 		cr_assert_eq(sent(0) - before, 20);
-		cr_assert_eq(sent(0),
-			tpm_stats(bed.tpm)->commands + (sent(0) - tpm_stats(bed.tpm)->commands));
+	}
+}
+
+Test(tpm_bare, counts_the_commands_that_it_sends)
+{
+	for (int round = 0; round < 4; round++) {
+		uint64_t before;
+
+		bed.tcti->hide_hmac = round >= 2;
+		tpm_free(bed.tpm);
+		bed.tpm = NULL;
+		before = sent(0);
+		tpm_bed_open(&bed, round % 2);
+		keyfile_done(&key);
+		tpm_bed_key(&bed, SECRET, strlen(SECRET), &key);
+		for (uint64_t id = 1; id <= 5; id++)
+			cr_assert(right(id));
+		tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER,
+			round < 2 ? TPM2_CC_HMAC : TPM2_CC_HMAC_Start, 0, 1, TPM2_RC_REFERENCE_H0);
+		cr_assert(right(5));
+		cr_assert_eq(tpm_stats(bed.tpm)->commands, sent(0) - before, "round %d", round);
 	}
 }
 
@@ -157,6 +172,23 @@ Test(tpm, keeps_the_keys_used_last_and_forgets_when_told)
 	cr_assert_eq(tpm_stats(bed.tpm)->loaded, tpm_info(bed.tpm)->slots - 1);
 }
 
+Test(tpm, makes_room_for_a_key_by_what_was_used_longest_ago)
+{
+	cr_assert_eq(tpm_info(bed.tpm)->slots, 2);
+	cr_assert(right(1) && right(2) && right(1) && right(3));
+	cr_assert(tpm_is_loaded(bed.tpm, 1) && !tpm_is_loaded(bed.tpm, 2));
+}
+
+Test(tpm, does_not_make_room_by_the_key_in_use)
+{
+	bed.tcti->hide_hmac = 1;
+	tpm_bed_open(&bed, true);
+	cr_assert(right(1));
+	tcti_test_inject(
+		bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC_Start, 0, 1, TPM2_RC_OBJECT_MEMORY);
+	cr_assert(right(1));
+}
+
 Test(tpm, makes_room_when_the_TPM_has_fewer_slots_than_it_says)
 {
 	cr_assert(right(1));
@@ -177,109 +209,6 @@ Test(tpm, finds_room_for_a_new_key_while_all_slots_are_taken)
 	keyfile_done(&k);
 }
 
-/* In a process that dies without cleaning up. */
-static void use_and_die(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		struct tpm_options options = { bed.name, true };
-		bool ok = tpm_open(&bed.tpm, &options) == 0;
-
-		for (uint64_t id = 1; ok && id <= 2; id++)
-			ok = right(id);
-		_exit(ok ? 0 : 1);
-	}
-	int status;
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert_eq(status, 0);
-}
-
-Test(tpm, flushes_what_killed_predecessors_left)
-{
-	tpm_free(bed.tpm);
-	bed.tpm = NULL;
-	for (int i = 0; i < 5; i++)
-		use_and_die();
-	tpm_bed_open(&bed, true);
-	cr_assert_geq(tpm_info(bed.tpm)->slots, 2);
-	cr_assert(right(1));
-}
-
-Test(tpm, survives_a_reset_of_the_TPM)
-{
-	cr_assert(right(1));
-	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(swtpm_reset(&bed.swtpm), 0);
-		cr_assert(right(1));
-	}
-	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 3);
-	cr_assert_eq(swtpm_reset(&bed.swtpm), 0);
-	cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), 0);
-}
-
-Test(tpm, survives_a_reset_with_password_authorisation)
-{
-	struct keyfile k;
-
-	tpm_bed_open(&bed, false);
-	cr_assert(right(1));
-	cr_assert_eq(swtpm_reset(&bed.swtpm), 0);
-	cr_assert(right(1));
-	cr_assert_eq(swtpm_reset(&bed.swtpm), 0);
-	tpm_bed_key(&bed, "another", 7, &k);
-	cr_assert(tpm_bed_right(&bed, 2, &k, "another", 7, "input", 5));
-	keyfile_done(&k);
-}
-
-/* What the resource manager, or another user of a TPM that we took for ours, may do to us. */
-Test(tpm, survives_the_loss_of_session_and_objects)
-{
-	static const TPM2_RC losses[] = { TPM2_RC_REFERENCE_H0, TPM2_RC_REFERENCE_S0,
-		TPM2_RC_CONTEXT_GAP, TPM2_RC_INITIALIZE };
-
-	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-		tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, 1, losses[i]);
-		cr_assert(right(1), "after %x", losses[i]);
-		cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, i + 1);
-	}
-	tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, 2, TPM2_RC_REFERENCE_S0);
-	cr_assert_not(right(1), "one rebuild, not one after the other");
-	cr_assert(right(1));
-}
-
-Test(tpm, says_so_when_the_TPM_is_gone_and_can_be_opened_anew)
-{
-	uint8_t mac[TPM_MAC_MAX];
-	size_t len;
-
-	swtpm_kill(&bed.swtpm);
-	cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -ENODEV);
-	cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -ENODEV);
-	cr_assert_eq(swtpm_start(&bed.swtpm), 0);
-	tpm_bed_open(&bed, true);
-	cr_assert(right(1));
-}
-
-Test(tpm, gives_no_answer_when_the_response_is_torn_or_wrong)
-{
-	static const struct {
-		enum tcti_test_fault fault;
-		uint32_t value;
-	} faults[] = { { TCTI_TEST_TRUNCATE, 0 }, { TCTI_TEST_TRUNCATE, 4 },
-		{ TCTI_TEST_TRUNCATE, 20 }, { TCTI_TEST_GARBAGE, 0 }, { TCTI_TEST_DROP, 0 } };
-	uint8_t mac[TPM_MAC_MAX];
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		tcti_test_inject(bed.tcti, faults[i].fault, TPM2_CC_HMAC, 0, 1, faults[i].value);
-		cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -ENODEV,
-			"%zu", i);
-		tpm_bed_open(&bed, true);
-		cr_assert(right(1));
-	}
-}
-
 Test(tpm, refuses_a_key_of_another_TPM)
 {
 	cr_assert_eq(swtpm_replace(&bed.swtpm), 0);
@@ -287,6 +216,28 @@ Test(tpm, refuses_a_key_of_another_TPM)
 	cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), -EKEYREJECTED);
 	cr_assert_not(right(1));
 	cr_assert_not(tpm_is_loaded(bed.tpm, 1));
+}
+
+Test(tpm, leaves_nothing_loaded_after_trying_a_key)
+{
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), 0);
+	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 0);
+	cr_assert_eq(tpm_stats(bed.tpm)->loaded, 0);
+	cr_assert_eq(sent(TPM2_CC_FlushContext), sent(TPM2_CC_Load));
+}
+
+Test(tpm, gives_tpm2_tss_one_library_context_unless_told_not_to)
+{
+	OSSL_LIB_CTX *a = OSSL_LIB_CTX_new(), *b = OSSL_LIB_CTX_new();
+
+	cr_assert_eq(a, b);
+	setenv("TPM_PSKD_STOCK_ESYS", "1", 1);
+	tpm_bed_open(&bed, true);
+	cr_assert(right(1));
+	a = OSSL_LIB_CTX_new();
+	cr_assert_neq(a, b);
+	OSSL_LIB_CTX_free(a);
 }
 
 Test(tpm, refuses_a_torn_key)
@@ -347,13 +298,6 @@ Test(tpm, keeps_no_session_without_encryption)
 	cr_assert_eq(sent(TPM2_CC_StartAuthSession), 2);
 	cr_assert_eq(sent(TPM2_CC_FlushContext) - before, 1);
 	keyfile_done(&k);
-}
-
-Test(tpm_bare, starts_up_a_TPM_that_nobody_has_started)
-{
-	cr_assert_eq(swtpm_reset(&bed.swtpm), 0);
-	tpm_bed_open(&bed, true);
-	cr_assert_eq(sent(TPM2_CC_Startup), 1);
 }
 
 Test(tpm_bare, says_what_TPM_it_is)

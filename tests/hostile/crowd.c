@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +163,7 @@ Test(crowd, uses_sixty_keys_in_random_order)
 }
 
 struct tally {
-	unsigned right, honest, wrong, late;
+	unsigned open, right, honest, wrong, late;
 	bool stop;
 };
 
@@ -182,6 +183,7 @@ static void persistent(struct tally *tally, unsigned id)
 
 	if (tpmpsk_open(&handle, scene.socket) < 0)
 		_exit(3);
+	__atomic_add_fetch(&tally->open, 1, __ATOMIC_RELAXED);
 	while (!__atomic_load_n(&tally->stop, __ATOMIC_RELAXED)) {
 		const struct timespec pause = { .tv_nsec = 1000000 };
 		uint64_t before = now_ms();
@@ -214,6 +216,8 @@ Test(crowd, outlives_a_daemon_that_is_killed_twenty_times)
 		if (pids[i] == 0)
 			persistent(tally, i);
 	}
+	while (__atomic_load_n(&tally->open, __ATOMIC_RELAXED) < 3)
+		sched_yield();
 	for (int round = 0; round < 20; round++) {
 		unsigned right = __atomic_load_n(&tally->right, __ATOMIC_RELAXED);
 		uint64_t since;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * PROTOCOL.md against the code: each block of hex in it, headed "hex NAME", is what the encoder writes
+ * PROTOCOL.md against the code: each block of hex in it, "hex NAME", is what the encoder writes
  * for the sample of that name and what the decoder takes, and no message lacks an example.
  */
 #include "tests/proto/samples.h"

@@ -203,6 +203,20 @@ Test(derive, of_a_purpose_that_is_not_known_is_unsupported)
 			derive_with((uint8_t)purpose, 0, 1, 32, 32), -EOPNOTSUPP, "%u", purpose);
 }
 
+Test(derive, of_a_purpose_that_is_not_known_is_unsupported_whatever_follows)
+{
+	const uint8_t body[] = { TPMPSK_PURPOSE_COUNT, 0xff, 9, 9, 9 };
+
+	for (size_t n = 0; n <= sizeof(body); n++) {
+		struct tpmpsk_derive q;
+		struct tpmpsk_reader r;
+
+		tpmpsk_reader_init(&r, body, n);
+		cr_expect_eq(
+			tpmpsk_derive_decode(&r, &q), n == 0 ? -EBADMSG : -EOPNOTSUPP, "%zu", n);
+	}
+}
+
 Test(derive, for_tls12_session_has_no_role)
 {
 	for (unsigned role = 1; role < 256; role++)
@@ -226,6 +240,34 @@ Test(derive, is_not_written_from_values_out_of_range)
 	for (size_t i = 0; i < 4; i++)
 		cr_expect_eq(tpmpsk_derive_encode(1, &bad[i], buf, sizeof(buf), &len), -EMSGSIZE,
 			"%zu", i);
+}
+
+Test(derived, has_a_secret)
+{
+	const struct tpmpsk_derived empty = { .name_len = 1 };
+	uint8_t buf[TPMPSK_MESSAGE_MAX];
+	struct tpmpsk_derived d;
+	struct tpmpsk_header h;
+	struct tpmpsk_reader r;
+	size_t len;
+
+	cr_assert_eq(tpmpsk_derived_encode(1, &empty, buf, sizeof(buf), &len), 0);
+	tpmpsk_reader_init(&r, buf, len);
+	cr_assert_eq(tpmpsk_header_decode(&r, &h), 0);
+	cr_expect_eq(tpmpsk_derived_decode(&r, &d), -EBADMSG);
+}
+
+Test(text_reply, goes_on_or_does_not)
+{
+	for (unsigned more = 0; more < 256; more++) {
+		const uint8_t body[] = { (uint8_t)more, 0, 1, '[' };
+		struct tpmpsk_text_reply m;
+		struct tpmpsk_reader r;
+
+		tpmpsk_reader_init(&r, body, sizeof(body));
+		cr_expect_eq(
+			tpmpsk_text_reply_decode(&r, &m), more <= 1 ? 0 : -EBADMSG, "%u", more);
+	}
 }
 
 static int decode_hello(uint8_t min, uint8_t max)
