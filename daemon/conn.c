@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/conn.h"
 
+#include "daemon/job.h"
 #include "daemon/request.h"
 
 #include <errno.h>
@@ -208,7 +209,7 @@ void conn_close(struct server *s, struct conn *c)
 	c->closed = true;
 	close(c->fd);
 	list_for_each_safe (it, next, &c->jobs)
-		request_abandon(s, list_entry(it, struct job, conn_link));
+		job_abandon(s, list_entry(it, struct job, conn_link));
 	list_for_each_safe (it, next, &c->unsent)
 		unsent_free(c, list_entry(it, struct unsent, link));
 	c->user->connections--;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * job - one piece of work for the TPM, from the request that asked for it to its answer.
+ * job - one request on its way to the TPM and back.
  *
- * Made, filled and given back on the loop thread, from a slab of locked memory. Between engine_submit() and its way back the TPM thread
- * may read `task`'s inputs and writes `result` and the times; everything else is the loop thread's alone, so that a connection can
- * go away while its job is at the TPM.
+ * Owns the bounds a request must fit into, its deadline, and what happens when that passes, the connection closes or the daemon stops. A
+ * job is made and given back on the loop thread, in locked memory that is wiped. While the engine has it the TPM thread reads the work
+ * and writes what came of it; everything else is the loop thread's alone, so that a connection can go away while its job is at the TPM.
  */
 #ifndef TPMPSK_DAEMON_JOB_H
 #define TPMPSK_DAEMON_JOB_H
@@ -14,11 +14,13 @@
 #include "daemon/queue.h"
 #include "proto/message.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
-struct user;
 struct new_key;
+struct server;
+struct user;
 
 enum job_kind {
 	JOB_DERIVE, /* one derivation under job.key */
@@ -28,13 +30,14 @@ enum job_kind {
 
 struct job {
 	/* The loop thread's. */
-	struct conn *
-		conn; /* NULL: who asked has gone or was told something else; the result is dropped */
+	struct conn
+		*conn; /* NULL: who asked has gone or has been answered; the result is dropped */
 	struct list conn_link;
 	struct list deadline_link;
 	struct user *user;
 	uint32_t request_id;
 	uint8_t opcode;
+	bool at_engine; /* queued, at the TPM, or finished and not collected yet */
 	uint64_t received_ns;
 	uint64_t deadline_ns;
 
@@ -42,7 +45,7 @@ struct job {
 	struct queue_entry entry;
 	struct list done_link;
 
-	/* The work. Set before it is submitted. */
+	/* The work. */
 	enum job_kind kind;
 	struct key *key; /* a reference */
 	struct tpmpsk_derive derive;
@@ -54,5 +57,32 @@ struct job {
 	uint64_t finished_ns;
 	struct tpmpsk_derived derived;
 };
+
+/*
+ * A job for a request, or NULL: the bounds are reached, and `busy` has been answered. Takes a reference to key (may be NULL), copies
+ * derive (may be NULL) and, on success, takes over new_key (may be NULL).
+ */
+struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header *h,
+	enum job_kind kind, struct key *key, const struct tpmpsk_derive *derive,
+	struct new_key *new_key);
+
+/* Into the queue before the TPM. It comes back through job_finish(). */
+void job_submit(struct server *s, struct job *job);
+
+/* Answers with what came of it, and frees it. */
+void job_finish(struct server *s, struct job *job);
+/* Answers with a refusal, and lets go of it wherever it is. */
+void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint32_t retry_after_ms,
+	const char *detail);
+/* The connection has gone: the answer is wanted by nobody. */
+void job_abandon(struct server *s, struct job *job);
+
+/* Answers those whose time is up; the time of the next deadline in ns, 0 when there is none. */
+uint64_t job_expire(struct server *s, uint64_t now_ns);
+/* Answers everything under way with one status, because the TPM does not come back. */
+void job_fail_all(struct server *s, enum tpmpsk_status status);
+
+/* The status and the words for a result of the TPM module. */
+enum tpmpsk_status job_status_of(int result, const char **ret_detail);
 
 #endif

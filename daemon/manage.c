@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/manage.h"
 
+#include "daemon/new_key.h"
+
 #include <errno.h>
 #include <json-c/json.h>
 #include <sodium.h>
@@ -164,6 +166,7 @@ void manage_key_new(
 	enum tpmpsk_status status = TPMPSK_STATUS_INTERNAL;
 	struct new_key *n = new_key_new();
 	struct tpmpsk_key_new m;
+	struct job *job = NULL;
 
 	if (tpmpsk_key_new_decode(r, h->opcode, &m) < 0)
 		status = TPMPSK_STATUS_MALFORMED;
@@ -172,22 +175,22 @@ void manage_key_new(
 	sodium_memzero(&m, sizeof(m));
 	if (status != TPMPSK_STATUS_OK)
 		answer(s, c, h->id, h->opcode, n && n->name[0] ? n->name : NULL, status, error);
-	else if (request_submit(s, c, h, h->opcode == TPMPSK_OP_KEY_ADOPT ? JOB_ADOPT : JOB_CREATE,
-			 NULL, NULL, n))
-		return; /* the job owns it now */
-	new_key_free(n);
+	else
+		job = job_new(s, c, h, h->opcode == TPMPSK_OP_KEY_ADOPT ? JOB_ADOPT : JOB_CREATE,
+			NULL, NULL, n);
+	if (job)
+		job_submit(s, job); /* it owns n now */
+	else
+		new_key_free(n);
 }
 
-void manage_finished(struct server *s, struct job *job)
+void manage_finished(struct server *s, struct conn *c, struct job *job)
 {
 	struct new_key *n = job->new_key;
 	char error[KEYSTORE_ERROR_SIZE] = "";
 	const char *detail;
-	enum tpmpsk_status status = request_status_of(job->result, &detail);
+	enum tpmpsk_status status = job_status_of(job->result, &detail);
 
-	/* Who asked has been told that it was not done, or has gone: then it is not done. */
-	if (!job->conn)
-		return;
 	if (status == TPMPSK_STATUS_OK) {
 		int r = keystore_add(s->keys, n->name, &n->policy, &n->file, error);
 
@@ -197,7 +200,7 @@ void manage_finished(struct server *s, struct job *job)
 			log_error("key %s: not stored: %s", n->name, error);
 		}
 	}
-	answer(s, job->conn, job->request_id, job->opcode, n->name, status, detail);
+	answer(s, c, job->request_id, job->opcode, n->name, status, detail);
 }
 
 /* What list and show say of a key. */

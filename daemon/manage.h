@@ -8,7 +8,9 @@
 #ifndef TPMPSK_DAEMON_MANAGE_H
 #define TPMPSK_DAEMON_MANAGE_H
 
-#include "daemon/request.h"
+#include "daemon/conn.h"
+#include "daemon/job.h"
+#include "daemon/server.h"
 
 typedef void request_handler(
 	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r);
@@ -16,7 +18,7 @@ typedef void request_handler(
 request_handler manage_status, manage_key_new, manage_key_list, manage_key_show, manage_key_who,
 	manage_key_remove, manage_reload;
 
-/* A key was made, or was not: writes its files and answers. job->conn may be NULL. */
-void manage_finished(struct server *s, struct job *job);
+/* A key was made, or was not: writes its files and answers. The job is already detached from the connection. */
+void manage_finished(struct server *s, struct conn *c, struct job *job);
 
 #endif

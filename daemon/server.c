@@ -3,7 +3,7 @@
 
 #include "daemon/conn.h"
 #include "daemon/notify.h"
-#include "daemon/request.h"
+#include "daemon/job.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -92,8 +92,12 @@ static void on_engine(struct server *s, struct source *source, uint32_t events)
 
 	(void)source;
 	(void)events;
-	while ((job = engine_collect(s->engine)))
-		request_finished(s, job);
+	while ((job = engine_collect(s->engine))) {
+		job->at_engine = false;
+		if (job->result == 0)
+			s->tpm_ns = (7 * s->tpm_ns + (job->finished_ns - job->started_ns)) / 8;
+		job_finish(s, job);
+	}
 }
 
 /* tcti, socket, keys and encrypt_sessions are what a running daemon stands on: their new values wait for a restart. */
@@ -153,7 +157,8 @@ static void on_signal(struct server *s, struct source *source, uint32_t events)
 		notify_reloading();
 		/* A failure has been logged, and the old state is as ready as the new one would be. */
 		if (server_reload(s, error) < 0)
-			notify_state("STATUS=Reload failed; the configuration and keys before it stay in force.");
+			notify_state("STATUS=Reload failed; the configuration and keys before it "
+				     "stay in force.");
 		notify_state("READY=1");
 	}
 }
@@ -389,7 +394,7 @@ static int stop(struct server *s)
 		unlink(s->config.socket);
 	in_order = engine_stop(s->engine, s->config.limits.deadline_ms);
 	on_engine(s, &s->on_engine, 0);
-	request_fail_all(s, TPMPSK_STATUS_SHUTTING_DOWN);
+	job_fail_all(s, TPMPSK_STATUS_SHUTTING_DOWN);
 	while (!list_empty(&s->conns))
 		conn_close(s, list_entry(s->conns.next, struct conn, link));
 	conn_free_dying(s);
@@ -409,7 +414,7 @@ int server_run(struct server *s)
 	notify_state("READY=1");
 	while (!s->stopping) {
 		uint64_t now = clock_ns();
-		uint64_t deadline_ns = request_expire(s, now);
+		uint64_t deadline_ns = job_expire(s, now);
 		int n;
 
 		sign_of_life(s, now);

@@ -76,6 +76,13 @@ struct user *users_get(struct users *u, uid_t uid)
 	return user;
 }
 
+struct user *user_ref(struct user *user)
+{
+	assert(user->refs > 0);
+	user->refs++;
+	return user;
+}
+
 void users_put(struct users *u, struct user *user)
 {
 	assert(user->refs > 0);

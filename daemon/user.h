@@ -39,6 +39,8 @@ void users_done(struct users *u);
 
 /* The user of a uid with one more reference, or NULL: no memory. */
 struct user *users_get(struct users *u, uid_t uid);
+/* One more reference to a user that the caller holds one of. */
+struct user *user_ref(struct user *user);
 void users_put(struct users *u, struct user *user);
 
 #endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whoever answers a job detaches it from its connection first: sending may close the connection, and closing abandons all jobs that are
+ * still attached. A job that is abandoned while the TPM has it is an orphan: when it comes back, only its memory is given back.
+ */
+#include "daemon/job.h"
+
+#include "daemon/conn.h"
+#include "daemon/manage.h"
+#include "daemon/new_key.h"
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <sodium.h>
+
+/* How long, roughly, until the queue has moved on. */
+static uint32_t queue_delay_ms(const struct server *s, unsigned jobs)
+{
+	return (uint32_t)(1 + s->tpm_ns * jobs / 1000000);
+}
+
+static const char *key_name(const struct key *key, const struct new_key *new_key)
+{
+	if (key)
+		return key->name;
+	return new_key ? new_key->name : NULL;
+}
+
+/* One line for the audit and one count, for whatever a job came to. */
+static void record(struct server *s, const struct conn *c, const struct audit_event *event)
+{
+	if (event->opcode == TPMPSK_OP_DERIVE)
+		s->counts[event->status]++;
+	audit_write(&s->audit, &c->peer, event);
+}
+
+/* Requests ahead of one more of this connection that are too many, or 0. */
+static unsigned over_bounds(const struct server *s, const struct conn *c)
+{
+	const struct config_limits *limits = &s->config.limits;
+
+	if (c->user->requests >= limits->queue_per_user)
+		return c->user->requests;
+	return s->n_jobs >= limits->queue ? s->n_jobs : 0;
+}
+
+static void attach(struct server *s, struct conn *c, struct job *job)
+{
+	job->conn = c;
+	list_append(&c->jobs, &job->conn_link);
+	list_append(&s->deadlines, &job->deadline_link);
+	c->n_jobs++;
+}
+
+static void detach(struct server *s, struct job *job)
+{
+	struct conn *c = job->conn;
+
+	if (!c)
+		return;
+	job->conn = NULL;
+	list_remove(&job->conn_link);
+	list_remove(&job->deadline_link);
+	c->n_jobs--;
+	conn_update_events(s, c);
+}
+
+struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header *h,
+	enum job_kind kind, struct key *key, const struct tpmpsk_derive *derive,
+	struct new_key *new_key)
+{
+	unsigned ahead = over_bounds(s, c);
+	struct job *job = ahead ? NULL : slab_get(&s->jobs);
+
+	if (!job) {
+		record(s, c,
+			&(struct audit_event){
+				.opcode = h->opcode,
+				.status = TPMPSK_STATUS_BUSY,
+				.derive = derive,
+				.key = key_name(key, new_key),
+			});
+		conn_send_error(s, c, h->id, h->opcode, TPMPSK_STATUS_BUSY,
+			queue_delay_ms(s, ahead), "queue");
+		return NULL;
+	}
+	job->request_id = h->id;
+	job->opcode = h->opcode;
+	job->received_ns = clock_ns();
+	job->deadline_ns = job->received_ns + (uint64_t)s->config.limits.deadline_ms * 1000000;
+	job->kind = kind;
+	job->key = key ? key_ref(key) : NULL;
+	job->new_key = new_key;
+	if (derive)
+		job->derive = *derive;
+	list_init(&job->done_link);
+	job->user = user_ref(c->user);
+	job->user->requests++;
+	s->n_jobs++;
+	attach(s, c, job);
+	return job;
+}
+
+static void job_free(struct server *s, struct job *job)
+{
+	detach(s, job);
+	s->n_jobs--;
+	job->user->requests--;
+	users_put(&s->users, job->user);
+	key_unref(job->key);
+	new_key_free(job->new_key);
+	slab_put(&s->jobs, job); /* wipes */
+}
+
+void job_submit(struct server *s, struct job *job)
+{
+	job->at_engine = true;
+	engine_submit(s->engine, &job->conn->flow, job);
+}
+
+enum tpmpsk_status job_status_of(int result, const char **ret_detail)
+{
+	static const struct {
+		int result;
+		enum tpmpsk_status status;
+		const char *detail;
+	} table[] = {
+		{ 0, TPMPSK_STATUS_OK, "" },
+		{ -ENODEV, TPMPSK_STATUS_TPM_UNAVAILABLE, "the TPM cannot be reached" },
+		{ -ESHUTDOWN, TPMPSK_STATUS_SHUTTING_DOWN, "" },
+		{ -EKEYREJECTED, TPMPSK_STATUS_MALFORMED,
+			"the TPM does not load the key: made by another TPM, or damaged" },
+		{ -EINVAL, TPMPSK_STATUS_MALFORMED,
+			"not an HMAC-SHA256 key with an empty password" },
+		{ -EOPNOTSUPP, TPMPSK_STATUS_UNSUPPORTED, "this TPM does not do that" },
+		{ -ENOMEM, TPMPSK_STATUS_INTERNAL, "out of memory" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].result == result) {
+			*ret_detail = table[i].detail;
+			return table[i].status;
+		}
+	}
+	*ret_detail = "the TPM failed";
+	return TPMPSK_STATUS_INTERNAL;
+}
+
+static void fill_times(const struct job *job, struct audit_event *event)
+{
+	if (job->started_ns == 0) {
+		event->queue_us = (clock_ns() - job->received_ns) / 1000;
+		return;
+	}
+	event->queue_us = (job->started_ns - job->received_ns) / 1000;
+	event->tpm_us = (job->finished_ns - job->started_ns) / 1000;
+}
+
+/* The answer to a derive request whose job is done. */
+static void answer_derive(struct server *s, struct conn *c, struct job *job)
+{
+	struct audit_event event = {
+		.opcode = job->opcode, .derive = &job->derive, .key = job->key->name
+	};
+	uint8_t packet[TPMPSK_HEADER_SIZE + sizeof(struct tpmpsk_derived)];
+	const char *detail;
+	size_t len;
+
+	event.status = job_status_of(job->result, &detail);
+	fill_times(job, &event);
+	if (event.status == TPMPSK_STATUS_MALFORMED) {
+		/* The request was fine; it is our key that is not. */
+		event.status = TPMPSK_STATUS_INTERNAL;
+		if (log_allowed(&s->result_log))
+			log_error("key %s: %s", job->key->name, detail);
+	}
+	record(s, c, &event);
+	if (event.status != TPMPSK_STATUS_OK) {
+		conn_send_error(s, c, job->request_id, job->opcode, event.status, 0, detail);
+		return;
+	}
+	job->key->derivations++;
+	if (tpmpsk_derived_encode(job->request_id, &job->derived, packet, sizeof(packet), &len) ==
+		0)
+		conn_send(s, c, packet, len);
+	sodium_memzero(packet, sizeof(packet));
+}
+
+void job_finish(struct server *s, struct job *job)
+{
+	struct conn *c = job->conn;
+
+	detach(s, job);
+	if (c && job->kind == JOB_DERIVE)
+		answer_derive(s, c, job);
+	else if (c)
+		manage_finished(s, c, job);
+	job_free(s, job);
+}
+
+void job_abandon(struct server *s, struct job *job)
+{
+	detach(s, job);
+	if (job->at_engine && !engine_cancel(s->engine, job))
+		return; /* an orphan */
+	job_free(s, job);
+}
+
+void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint32_t retry_after_ms,
+	const char *detail)
+{
+	struct audit_event event = {
+		.opcode = job->opcode,
+		.status = status,
+		.derive = job->kind == JOB_DERIVE ? &job->derive : NULL,
+		.key = key_name(job->key, job->new_key),
+		.queue_us = (clock_ns() - job->received_ns) / 1000,
+	};
+	struct conn *c = job->conn;
+	uint32_t id = job->request_id;
+
+	record(s, c, &event);
+	job_abandon(s, job);
+	conn_send_error(s, c, id, event.opcode, status, retry_after_ms, detail);
+}
+
+uint64_t job_expire(struct server *s, uint64_t now_ns)
+{
+	while (!list_empty(&s->deadlines)) {
+		struct job *job = list_entry(s->deadlines.next, struct job, deadline_link);
+
+		if (job->deadline_ns > now_ns)
+			return job->deadline_ns;
+		job_fail(s, job, TPMPSK_STATUS_DEADLINE, 0, "");
+	}
+	return 0;
+}
+
+void job_fail_all(struct server *s, enum tpmpsk_status status)
+{
+	while (!list_empty(&s->deadlines))
+		job_fail(
+			s, list_entry(s->deadlines.next, struct job, deadline_link), status, 0, "");
+}
