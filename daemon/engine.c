@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -124,10 +125,27 @@ static int adopt(struct engine *e, struct job *job)
 	return tpm_try_hmac(e->tpm, &job->new_key->file.objects[0]);
 }
 
+static int fetch_epoch(struct engine *e, struct job *job)
+{
+	uint8_t message[SESSION_MESSAGE_MAX];
+	struct mac_context context = { e->tpm, job->key };
+	size_t len = session_epoch_message(
+		job->session.version, session_epoch_of(job->session.unix_ms), message);
+	uint8_t mac[TPM_MAC_MAX];
+	int r;
+
+	r = mac_by_tpm(&context, 0, message, len, mac, &len);
+	if (r == 0)
+		memcpy(job->derived.secret, mac, SESSION_KEY_SIZE);
+	sodium_memzero(mac, sizeof(mac));
+	return r;
+}
+
 static int (*const tasks[])(struct engine *e, struct job *job) = {
 	[JOB_DERIVE] = derive,
 	[JOB_CREATE] = create,
 	[JOB_ADOPT] = adopt,
+	[JOB_EPOCH] = fetch_epoch,
 };
 
 /* A TPM that is lost in the middle is opened again at once, and the job gets a second chance. */

@@ -9,6 +9,7 @@
 #include "daemon/manage.h"
 #include "daemon/new_key.h"
 #include "daemon/server.h"
+#include "daemon/session.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -65,12 +66,35 @@ static void detach(struct server *s, struct job *job)
 	conn_update_events(s, c);
 }
 
+static struct job *alloc(struct server *s, struct user *user, enum job_kind kind, struct key *key)
+{
+	struct job *job = slab_get(&s->jobs);
+
+	if (!job)
+		return NULL;
+	job->received_ns = clock_ns();
+	job->kind = kind;
+	job->key = key ? key_ref(key) : NULL;
+	list_init(&job->wait_link);
+	list_init(&job->done_link);
+	job->user = user_ref(user);
+	job->user->requests++;
+	s->n_jobs++;
+	return job;
+}
+
+struct job *job_new_background(
+	struct server *s, struct user *user, enum job_kind kind, struct key *key)
+{
+	return alloc(s, user, kind, key);
+}
+
 struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header *h,
 	enum job_kind kind, struct key *key, const struct tpmpsk_derive *derive,
 	struct new_key *new_key)
 {
 	unsigned ahead = over_bounds(s, c);
-	struct job *job = ahead ? NULL : slab_get(&s->jobs);
+	struct job *job = ahead ? NULL : alloc(s, c->user, kind, key);
 
 	if (!job) {
 		record(s, c,
@@ -86,24 +110,30 @@ struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header
 	}
 	job->request_id = h->id;
 	job->opcode = h->opcode;
-	job->received_ns = clock_ns();
 	job->deadline_ns = job->received_ns + (uint64_t)s->config.limits.deadline_ms * 1000000;
-	job->kind = kind;
-	job->key = key ? key_ref(key) : NULL;
 	job->new_key = new_key;
 	if (derive)
 		job->derive = *derive;
-	list_init(&job->done_link);
-	job->user = user_ref(c->user);
-	job->user->requests++;
-	s->n_jobs++;
 	attach(s, c, job);
 	return job;
+}
+
+bool job_take_rate(struct server *s, struct job *job)
+{
+	const struct policy *p = &job->key->policy;
+	uint32_t retry_after_ms;
+
+	if (limiter_take(&s->limiter, job->key->id, job->user->uid, p->rate, p->burst, clock_ns(),
+		    &retry_after_ms))
+		return true;
+	job_fail(s, job, TPMPSK_STATUS_BUSY, retry_after_ms, "rate");
+	return false;
 }
 
 static void job_free(struct server *s, struct job *job)
 {
 	detach(s, job);
+	list_remove(&job->wait_link);
 	s->n_jobs--;
 	job->user->requests--;
 	users_put(&s->users, job->user);
@@ -115,7 +145,8 @@ static void job_free(struct server *s, struct job *job)
 void job_submit(struct server *s, struct job *job)
 {
 	job->at_engine = true;
-	engine_submit(s->engine, &job->conn->flow, job);
+	/* A job of our own must not stand in the queue of a connection that may go away. */
+	engine_submit(s->engine, job->conn ? &job->conn->flow : &job->user->background, job);
 }
 
 enum tpmpsk_status job_status_of(int result, const char **ret_detail)
@@ -191,7 +222,9 @@ void job_finish(struct server *s, struct job *job)
 	struct conn *c = job->conn;
 
 	detach(s, job);
-	if (c && job->kind == JOB_DERIVE)
+	if (job->kind == JOB_EPOCH)
+		session_fetched(s, job);
+	else if (c && job->kind == JOB_DERIVE)
 		answer_derive(s, c, job);
 	else if (c)
 		manage_finished(s, c, job);

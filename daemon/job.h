@@ -12,12 +12,14 @@
 #include "daemon/keystore.h"
 #include "daemon/list.h"
 #include "daemon/queue.h"
+#include "daemon/session_identity.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct conn;
+struct epoch;
 struct new_key;
 struct server;
 struct user;
@@ -26,6 +28,7 @@ enum job_kind {
 	JOB_DERIVE, /* one derivation under job.key */
 	JOB_CREATE, /* a key from job.new_key's secret, or from the TPM's randomness */
 	JOB_ADOPT,  /* prove that job.new_key's file loads */
+	JOB_EPOCH, /* the epoch secret of job.epoch, into derived.secret; asked for by nobody in particular */
 };
 
 struct job {
@@ -34,6 +37,7 @@ struct job {
 		*conn; /* NULL: who asked has gone or has been answered; the result is dropped */
 	struct list conn_link;
 	struct list deadline_link;
+	struct list wait_link; /* while it waits for an epoch secret */
 	struct user *user;
 	uint32_t request_id;
 	uint8_t opcode;
@@ -50,6 +54,8 @@ struct job {
 	struct key *key; /* a reference */
 	struct tpmpsk_derive derive;
 	struct new_key *new_key; /* owned */
+	struct session_identity session;
+	struct epoch *epoch; /* JOB_EPOCH: what waits for it */
 
 	/* What came of it. */
 	int result; /* 0 or -errno as tpm.h has them; -ESHUTDOWN: the daemon stops */
@@ -65,6 +71,13 @@ struct job {
 struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header *h,
 	enum job_kind kind, struct key *key, const struct tpmpsk_derive *derive,
 	struct new_key *new_key);
+
+/* One that the daemon itself wants done, charged to a user; NULL without memory. */
+struct job *job_new_background(
+	struct server *s, struct user *user, enum job_kind kind, struct key *key);
+
+/* Takes a token of the key's rate; false: none was left, `busy` has been answered and the job is gone. */
+bool job_take_rate(struct server *s, struct job *job) __attribute__((warn_unused_result));
 
 /* Into the queue before the TPM. It comes back through job_finish(). */
 void job_submit(struct server *s, struct job *job);

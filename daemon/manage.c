@@ -77,6 +77,20 @@ static struct json_object *tpm_status(
 	return o;
 }
 
+static struct json_object *session_status(const struct server *s)
+{
+	struct json_object *o = json_object_new_object();
+	struct replay_stats stats;
+
+	replay_stats(s->sessions.replay, &stats);
+	add_number(o, "epochs", s->sessions.epochs.count);
+	add_number(o, "replay_entries", stats.entries);
+	add_number(o, "replay_capacity", stats.capacity);
+	add_number(o, "replay_bytes", stats.bytes);
+	add_number(o, "replay_bytes_max", stats.bytes_max);
+	return o;
+}
+
 static struct json_object *answer_counts(const struct server *s)
 {
 	struct json_object *o = json_object_new_object();
@@ -107,6 +121,7 @@ void manage_status(
 		add_number(o, "users", s->users.count);
 		add_number(o, "queue", s->n_jobs);
 		add_number(o, "uptime_seconds", (clock_ns() - s->started_ns) / 1000000000);
+		json_object_object_add(o, "sessions", session_status(s));
 		json_object_object_add(o, "counts", answer_counts(s));
 	}
 	answer_text(s, c, h, false, o);

@@ -2,6 +2,7 @@
 #include "daemon/policy.h"
 
 #include "daemon/json.h"
+#include "daemon/session_identity.h"
 #include "daemon/text.h"
 
 #include <assert.h>
@@ -17,15 +18,21 @@ static_assert(POLICY_ERROR_SIZE >= JSON_ERROR_SIZE, "errors of json.h are handed
 
 #define fail(error, r, ...) text_fail(error, POLICY_ERROR_SIZE, r, __VA_ARGS__)
 
+#define STRICT_ONLY (1 << POLICY_STRICT)
+
 /* What a policy may say beyond identity and allow, by purpose. */
 static const struct {
 	bool roles;
 	uint8_t modes; /* bit n: number n of mode_names */
 } rules[TPMPSK_PURPOSE_COUNT] = {
-	[TPMPSK_PURPOSE_TLS12_SESSION] = { .roles = false, .modes = 1 << 0 },
+	[TPMPSK_PURPOSE_TLS12_SESSION] = { .modes = STRICT_ONLY },
+	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { .roles = true,
+		.modes = STRICT_ONLY | 1 << POLICY_EPOCH },
+	[TPMPSK_PURPOSE_EXPORTER_KDF] = { .modes = STRICT_ONLY },
+	[TPMPSK_PURPOSE_EXPORTER_MAC] = { .modes = STRICT_ONLY },
 };
 
-static const char *const mode_names[] = { "strict" };
+static const char *const mode_names[] = { [POLICY_STRICT] = "strict", [POLICY_EPOCH] = "epoch" };
 #define N_MODES (sizeof(mode_names) / sizeof(mode_names[0]))
 
 /* Room for n more entries. */
@@ -181,6 +188,21 @@ static const char *check_content(const struct content *c, char error[POLICY_ERRO
 		(void)fail(error, 0, "'%s' is not for purpose '%s'", mode_names[c->mode],
 			tpmpsk_purpose_name(c->purpose));
 		return "mode";
+	}
+	if (c->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY) {
+		struct session_identity parsed;
+
+		if (c->identity.len > SESSION_BASE_MAX) {
+			(void)fail(error, 0, "must have at most %d bytes for purpose '%s'",
+				SESSION_BASE_MAX, tpmpsk_purpose_name(c->purpose));
+			return "identity";
+		}
+		if (memchr(c->identity.bytes, 0, c->identity.len) ||
+			session_identity_parse(c->identity.bytes, c->identity.len, &parsed)) {
+			(void)fail(error, 0,
+				"must not hold a zero byte or look like a session identity");
+			return "identity";
+		}
 	}
 	if (c->burst > 0 && c->rate == 0) {
 		(void)fail(error, 0, "needs a rate");

@@ -20,6 +20,12 @@
 #define POLICY_SIZE_MAX 65536 /* bytes of a policy file that is read at all */
 #define POLICY_ERROR_SIZE 200
 
+/* How a session-identity key derives: PROTOCOL.md. */
+enum policy_mode {
+	POLICY_STRICT,
+	POLICY_EPOCH,
+};
+
 enum policy_who_kind {
 	POLICY_UID,
 	POLICY_GID,
@@ -38,7 +44,7 @@ struct policy {
 	size_t identity_len;
 	uint8_t identity[TPMPSK_IDENTITY_MAX];
 	uint8_t purpose; /* enum tpmpsk_purpose */
-	uint8_t mode;    /* for purposes that have modes; 0 = "strict", the default */
+	uint8_t mode;    /* enum policy_mode */
 	uint32_t rate;   /* derivations a second, per key and user; 0 = unlimited */
 	uint32_t burst;  /* at once; defaults to rate */
 	size_t n_allow;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/purpose.h"
 
+#include "daemon/session_identity.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
@@ -45,11 +47,67 @@ static int derive_tls12_session(
 	return one_mac(mac, message, len, ret);
 }
 
+/* psk = HMAC(K, "tpm-psk session-identity v1 psk" || 0x00 || session identity), which by now is q's identity in either role. */
+static int derive_session_identity(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	uint8_t message[SESSION_MESSAGE_MAX];
+	size_t len = session_psk_message(SESSION_STRICT, q->identity, q->identity_len, message);
+
+	if (q->role == TPMPSK_ROLE_CLIENT) {
+		memcpy(ret->name, q->identity, q->identity_len);
+		ret->name_len = q->identity_len;
+	}
+	return one_mac(mac, message, len, ret);
+}
+
+/* output = HMAC(K, ekm) */
+static int derive_exporter_mac(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	return one_mac(mac, q->exporter.ekm, q->exporter.ekm_len, ret);
+}
+
+/* SP 800-108, section 4.1: HMAC(K, be32(i) || ekm || be32(8 * length)) for i from 0, as many as it takes. */
+static int derive_exporter_kdf(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	uint8_t message[4 + TPMPSK_EKM_MAX + 4], out[PURPOSE_MAC_MAX];
+	size_t mac_len, done = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && done < q->exporter.length; i++) {
+		struct tpmpsk_writer w;
+		size_t len, part;
+
+		tpmpsk_writer_init(&w, message, sizeof(message));
+		tpmpsk_write_u32(&w, i);
+		tpmpsk_write_bytes(&w, q->exporter.ekm, q->exporter.ekm_len);
+		tpmpsk_write_u32(&w, 8 * (uint32_t)q->exporter.length);
+		r = tpmpsk_writer_finish(&w, &len);
+		if (r == 0)
+			r = mac->compute(mac->context, 0, message, len, out, &mac_len);
+		if (r < 0)
+			break;
+		part = q->exporter.length - done;
+		part = part < mac_len ? part : mac_len;
+		memcpy(ret->secret + done, out, part);
+		done += part;
+	}
+	ret->secret_len = done;
+	sodium_memzero(message, sizeof(message));
+	sodium_memzero(out, sizeof(out));
+	return r;
+}
+
 static const struct purpose {
 	int (*derive)(
 		const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret);
 } purposes[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = { derive_tls12_session },
+	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { derive_session_identity },
+	[TPMPSK_PURPOSE_EXPORTER_KDF] = { derive_exporter_kdf },
+	[TPMPSK_PURPOSE_EXPORTER_MAC] = { derive_exporter_mac },
 };
 
 int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)

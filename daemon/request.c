@@ -3,6 +3,7 @@
 
 #include "daemon/manage.h"
 #include "daemon/purpose.h"
+#include "daemon/session.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -94,37 +95,40 @@ static void handle_hello(
 
 /* Refuses a derive request that does not get as far as a job. */
 static void refuse(struct server *s, struct conn *c, uint32_t id, const struct audit_event *event,
-	uint32_t retry_after_ms, const char *detail)
+	const char *detail)
 {
 	s->counts[event->status]++;
 	audit_write(&s->audit, &c->peer, event);
-	conn_send_error(s, c, id, TPMPSK_OP_DERIVE, event->status, retry_after_ms, detail);
+	conn_send_error(s, c, id, TPMPSK_OP_DERIVE, event->status, 0, detail);
 }
 
 static void derive(struct server *s, struct conn *c, const struct tpmpsk_header *h,
 	const struct tpmpsk_derive *q)
 {
 	struct audit_event event = { .opcode = TPMPSK_OP_DERIVE, .derive = q };
-	uint32_t retry_after_ms = 0;
-	struct key *key = keystore_find(s->keys, q->purpose, q->identity, q->identity_len);
+	size_t identity_len = q->identity_len;
+	struct key *key;
 	struct job *job;
 
+	if (q->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY && !session_base(q, &identity_len)) {
+		event.status = TPMPSK_STATUS_MALFORMED;
+		refuse(s, c, h->id, &event, "session identity");
+		return;
+	}
+	key = keystore_find(s->keys, q->purpose, q->identity, identity_len);
 	if (!key || !policy_allows(&key->policy, &c->peer, q->role)) {
 		/* Nothing here may depend on whether the key exists. */
 		event.status = conn_has_rights(s, c, q->purpose) ? TPMPSK_STATUS_UNKNOWN_IDENTITY
 								 : TPMPSK_STATUS_DENIED;
-		refuse(s, c, h->id, &event, 0, "");
+		refuse(s, c, h->id, &event, "");
 		return;
 	}
-	if (!limiter_take(&s->limiter, key->id, c->peer.uid, key->policy.rate, key->policy.burst,
-		    clock_ns(), &retry_after_ms)) {
-		event.key = key->name;
-		event.status = TPMPSK_STATUS_BUSY;
-		refuse(s, c, h->id, &event, retry_after_ms, "rate");
+	if (q->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY) {
+		session_request(s, c, h, key, q);
 		return;
 	}
 	job = job_new(s, c, h, JOB_DERIVE, key, q, NULL);
-	if (job)
+	if (job && job_take_rate(s, job))
 		job_submit(s, job);
 }
 
@@ -140,7 +144,7 @@ static void handle_derive(
 	} else {
 		event.status = decoded == -EOPNOTSUPP ? TPMPSK_STATUS_UNSUPPORTED
 						      : TPMPSK_STATUS_MALFORMED;
-		refuse(s, c, h->id, &event, 0, decoded == -EOPNOTSUPP ? "purpose" : "derive");
+		refuse(s, c, h->id, &event, decoded == -EOPNOTSUPP ? "purpose" : "derive");
 	}
 	sodium_memzero(&q, sizeof(q));
 }

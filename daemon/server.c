@@ -134,6 +134,7 @@ int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 	audit_switch(&s->audit, audit_fd);
 	config_done(&s->config);
 	s->config = config;
+	session_reconfigure(s);
 	log_notice("reload: done, %zu keys", keystore_count(s->keys));
 	return 0;
 
@@ -343,8 +344,13 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 		r = keystore_open(&s->keys, s->config.keys, error);
 	if (r == 0)
 		r = start_engine(s, error);
-	if (r == 0)
+	if (r == 0) {
 		users_init(&s->users, s->engine);
+		r = session_init(s);
+		if (r < 0)
+			field_error(s, error, "replay_entries", "%u: %s", s->config.replay_entries,
+				strerror(-r));
+	}
 	if (r == 0)
 		r = open_listener(s, error);
 	if (r == 0)
@@ -361,13 +367,17 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	return 0;
 }
 
+/* The earlier of two times, of which 0 is never. */
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* How long to wait for events: until the next deadline or sign of life. */
 static int wait_ms(const struct server *s, uint64_t deadline_ns, uint64_t now)
 {
-	uint64_t until = deadline_ns;
+	uint64_t until = s->watchdog_ns ? earlier(deadline_ns, s->next_watchdog_ns) : deadline_ns;
 
-	if (s->watchdog_ns && (until == 0 || s->next_watchdog_ns < until))
-		until = s->next_watchdog_ns;
 	if (until == 0)
 		return -1;
 	if (until <= now)
@@ -414,7 +424,7 @@ int server_run(struct server *s)
 	notify_state("READY=1");
 	while (!s->stopping) {
 		uint64_t now = clock_ns();
-		uint64_t deadline_ns = job_expire(s, now);
+		uint64_t deadline_ns = earlier(job_expire(s, now), session_tick(s, now));
 		int n;
 
 		sign_of_life(s, now);
@@ -434,6 +444,8 @@ void server_free(struct server *s)
 {
 	if (!s)
 		return;
+	if (s->sessions.replay)
+		session_done(s);
 	if (s->engine)
 		users_done(&s->users);
 	engine_free(s->engine);

@@ -15,6 +15,7 @@
 #include "daemon/list.h"
 #include "daemon/log.h"
 #include "daemon/secret.h"
+#include "daemon/session.h"
 #include "daemon/user.h"
 #include "proto/status.h"
 
@@ -37,6 +38,7 @@ struct server {
 	struct engine *engine;
 	struct users users;
 	struct limiter limiter;
+	struct sessions sessions;
 	struct audit audit;
 	struct slab jobs;
 

@@ -69,6 +69,7 @@ struct user *users_get(struct users *u, uid_t uid)
 		free(user);
 		return NULL;
 	}
+	queue_flow_init(&user->background, &user->account);
 	user->uid = uid;
 	user->refs = 1;
 	list_append(bucket, &user->link);

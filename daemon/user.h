@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #define USER_BUCKETS 256
+#define USER_SELF ((uid_t)-1) /* no user has it: work that the daemon does for all of them */
 
 struct engine;
 
@@ -25,6 +26,7 @@ struct user {
 	unsigned connections;
 	unsigned requests; /* queued or at the TPM */
 	struct queue_account account;
+	struct queue_flow background; /* jobs of the daemon's own that this user is charged for */
 };
 
 struct users {

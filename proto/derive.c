@@ -30,11 +30,59 @@ static void read_tls12_session(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
 		tpmpsk_reader_fail(r);
 }
 
+static void write_session_identity(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	if (q->role == TPMPSK_ROLE_SERVER)
+		tpmpsk_write_var8(
+			w, q->session_identity.handshake, q->session_identity.handshake_len);
+}
+
+static void read_session_identity(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_session_identity *in = &q->session_identity;
+
+	if (q->role == TPMPSK_ROLE_SERVER)
+		in->handshake_len = tpmpsk_read_var8(r, in->handshake, sizeof(in->handshake));
+	else if (q->role != TPMPSK_ROLE_CLIENT)
+		tpmpsk_reader_fail(r);
+}
+
+static void read_ekm(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_exporter *in = &q->exporter;
+
+	in->ekm_len = tpmpsk_read_var8(r, in->ekm, sizeof(in->ekm));
+	if (in->ekm_len < TPMPSK_EKM_MIN || q->role != TPMPSK_ROLE_NONE)
+		tpmpsk_reader_fail(r);
+}
+
+static void write_exporter_mac(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	tpmpsk_write_var8(w, q->exporter.ekm, q->exporter.ekm_len);
+}
+
+static void write_exporter_kdf(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	write_exporter_mac(w, q);
+	tpmpsk_write_u8(w, q->exporter.length);
+}
+
+static void read_exporter_kdf(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	read_ekm(r, q);
+	q->exporter.length = tpmpsk_read_u8(r);
+	if (q->exporter.length < TPMPSK_KDF_MIN || q->exporter.length > TPMPSK_SECRET_MAX)
+		tpmpsk_reader_fail(r);
+}
+
 static const struct codec {
 	void (*write)(struct tpmpsk_writer *w, const struct tpmpsk_derive *q);
 	void (*read)(struct tpmpsk_reader *r, struct tpmpsk_derive *q);
 } codecs[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = { write_tls12_session, read_tls12_session },
+	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { write_session_identity, read_session_identity },
+	[TPMPSK_PURPOSE_EXPORTER_KDF] = { write_exporter_kdf, read_exporter_kdf },
+	[TPMPSK_PURPOSE_EXPORTER_MAC] = { write_exporter_mac, read_ekm },
 };
 
 static const struct codec *codec_of(uint8_t purpose)

@@ -20,12 +20,33 @@
 #define TPMPSK_IDENTITY_MAX 128
 #define TPMPSK_RANDOM_SIZE 32       /* a TLS random, RFC 5246, section 7.4.1.2 */
 #define TPMPSK_RANDOM_SHORT_SIZE 28 /* the same without its four time bytes */
-#define TPMPSK_SECRET_MAX 64        /* the longest secret that a derivation gives */
+#define TPMPSK_HANDSHAKE_MAX 32     /* bytes that name a handshake */
+#define TPMPSK_EKM_MIN 16
+#define TPMPSK_EKM_MAX 48
+#define TPMPSK_KDF_MIN 16
+#define TPMPSK_SECRET_MAX 64 /* the longest secret that a derivation gives */
 
 struct tpmpsk_tls12_session {
 	uint8_t client_random[TPMPSK_RANDOM_SIZE];
 	uint8_t server_random[TPMPSK_RANDOM_SIZE];
 	size_t random_len; /* of each: TPMPSK_RANDOM_SIZE or TPMPSK_RANDOM_SHORT_SIZE */
+};
+
+/*
+ * With role client the identity is the key's and there is nothing else to say. With role server it
+ * is the session identity that the peer sent, and handshake names the handshake it came in, so that
+ * a second call for the same one can be told from a replay; empty when the caller has no name.
+ */
+struct tpmpsk_session_identity {
+	uint8_t handshake[TPMPSK_HANDSHAKE_MAX];
+	size_t handshake_len;
+};
+
+/* exporter-kdf and exporter-mac. */
+struct tpmpsk_exporter {
+	uint8_t ekm[TPMPSK_EKM_MAX]; /* what the TLS exporter gave */
+	size_t ekm_len;              /* TPMPSK_EKM_MIN to TPMPSK_EKM_MAX */
+	uint8_t length; /* exporter-kdf: bytes wanted, TPMPSK_KDF_MIN to TPMPSK_SECRET_MAX */
 };
 
 struct tpmpsk_derive {
@@ -35,6 +56,8 @@ struct tpmpsk_derive {
 	uint8_t identity[TPMPSK_IDENTITY_MAX];
 	union {
 		struct tpmpsk_tls12_session tls12_session;
+		struct tpmpsk_session_identity session_identity;
+		struct tpmpsk_exporter exporter;
 	};
 };
 

@@ -5,6 +5,9 @@
 
 static const char *const purposes[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = "tls12-session",
+	[TPMPSK_PURPOSE_SESSION_IDENTITY] = "session-identity",
+	[TPMPSK_PURPOSE_EXPORTER_KDF] = "exporter-kdf",
+	[TPMPSK_PURPOSE_EXPORTER_MAC] = "exporter-mac",
 };
 
 static const char *const roles[TPMPSK_ROLE_COUNT] = {

@@ -14,6 +14,9 @@
 
 enum tpmpsk_purpose {
 	TPMPSK_PURPOSE_TLS12_SESSION = 1,
+	TPMPSK_PURPOSE_SESSION_IDENTITY = 2,
+	TPMPSK_PURPOSE_EXPORTER_KDF = 3,
+	TPMPSK_PURPOSE_EXPORTER_MAC = 4,
 	TPMPSK_PURPOSE_COUNT /* one above the largest number in use */
 };
 

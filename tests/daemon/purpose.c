@@ -39,6 +39,37 @@ Test(purpose, derives_every_known_answer_of_tls12_session)
 	vectors_free(v);
 }
 
+static void check_exporter(const struct vector *v, uint8_t purpose)
+{
+	struct software_key key = { 0 };
+	struct tpmpsk_derive q = { .purpose = purpose };
+	struct tpmpsk_derived got;
+	const struct mac mac = software_mac(&key);
+	uint8_t want[TPMPSK_SECRET_MAX];
+
+	key.secret_len = vector_bytes(v, "key", key.secret, sizeof(key.secret));
+	q.exporter.ekm_len = vector_bytes(v, "ekm", q.exporter.ekm, sizeof(q.exporter.ekm));
+	q.exporter.length = (uint8_t)vector_number(v, "length", 32);
+	cr_assert_eq(purpose_derive(&q, &mac, &got), 0);
+	cr_assert_eq(got.secret_len, vector_bytes(v, "output", want, sizeof(want)));
+	cr_assert_arr_eq(got.secret, want, got.secret_len);
+	cr_assert_eq(key.commands, (got.secret_len + 31) / 32);
+}
+
+Test(purpose, derives_every_known_answer_of_the_exporters)
+{
+	struct vectors *v = vectors_load();
+	const struct vector *one;
+	size_t pos = 0, n = 0;
+
+	for (; (one = vectors_next(v, "exporter-kdf", &pos)); n++)
+		check_exporter(one, TPMPSK_PURPOSE_EXPORTER_KDF);
+	for (pos = 0; (one = vectors_next(v, "exporter-mac", &pos)); n++)
+		check_exporter(one, TPMPSK_PURPOSE_EXPORTER_MAC);
+	cr_assert_eq(n, 15);
+	vectors_free(v);
+}
+
 static int broken(void *context, unsigned object, const uint8_t *in, size_t in_len, uint8_t *mac,
 	size_t *ret_len)
 {
@@ -71,7 +102,9 @@ Test(purpose, knows_no_purpose_that_is_not_in_the_table)
 	struct tpmpsk_derived got;
 
 	for (unsigned i = 0; i < 256; i++) {
-		struct tpmpsk_derive q = { .purpose = (uint8_t)i, .tls12_session.random_len = 32 };
+		struct tpmpsk_derive q = { .purpose = (uint8_t)i,
+			.identity_len = 60,
+			.exporter = { .ekm_len = 32, .length = 32 } };
 		bool known = i < 32 && (purpose_known() >> i & 1);
 
 		cr_assert_eq(purpose_derive(&q, &mac, &got) == 0, known);
