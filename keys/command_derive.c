@@ -7,15 +7,21 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static const struct option derive_options[] = {
 	{ "--identity", "ID", "the PSK identity", false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
-	{ "--purpose", "P", "tls12-session", false },
+	{ "--purpose", "P", "tls12-session, session-identity, exporter-kdf or exporter-mac",
+		false },
 	{ "--client-random", "HEX", "tls12-session: 32 bytes, or 28 without the time", false },
 	{ "--server-random", "HEX", "tls12-session: as many bytes", false },
+	{ "--role", "R", "session-identity: client makes one, server takes one as ID", false },
+	{ "--handshake", "HEX", "session-identity, server: names the handshake", false },
+	{ "--ekm", "HEX", "exporter-kdf, exporter-mac: what the TLS exporter gave", false },
+	{ "--length", "N", "exporter-kdf: bytes wanted, 16 to 64 (32)", false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -48,9 +54,51 @@ static enum exit_code fill_tls12_session(struct invocation *call, struct tpmpsk_
 	return EXIT_DONE;
 }
 
+static enum exit_code fill_session_identity(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_session_identity *in = &q->session_identity;
+	const char *role = options_get(&call->options, "--role");
+
+	if (role && strcmp(role, tpmpsk_role_name(TPMPSK_ROLE_CLIENT)) == 0)
+		q->role = TPMPSK_ROLE_CLIENT;
+	else if (role && strcmp(role, tpmpsk_role_name(TPMPSK_ROLE_SERVER)) == 0)
+		q->role = TPMPSK_ROLE_SERVER;
+	else
+		return usage(call, "--role is client or server");
+	if (options_get(&call->options, "--handshake") &&
+		(q->role != TPMPSK_ROLE_SERVER ||
+			option_hex(&call->options, "--handshake", in->handshake,
+				sizeof(in->handshake), &in->handshake_len) < 0))
+		return usage(call, "--handshake is at most %d bytes in hex, for --role server",
+			TPMPSK_HANDSHAKE_MAX);
+	return EXIT_DONE;
+}
+
+static enum exit_code fill_exporter(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_exporter *in = &q->exporter;
+	const char *length = options_get(&call->options, "--length");
+	char *end = NULL;
+	long n = length ? strtol(length, &end, 10) : 32;
+
+	if (option_hex(&call->options, "--ekm", in->ekm, sizeof(in->ekm), &in->ekm_len) < 0 ||
+		in->ekm_len < TPMPSK_EKM_MIN)
+		return usage(
+			call, "--ekm is %d to %d bytes in hex", TPMPSK_EKM_MIN, TPMPSK_EKM_MAX);
+	if (length && q->purpose != TPMPSK_PURPOSE_EXPORTER_KDF)
+		return usage(call, "--length is for exporter-kdf");
+	if (n < TPMPSK_KDF_MIN || n > TPMPSK_SECRET_MAX || (length && (end == length || *end)))
+		return usage(call, "--length is %d to %d", TPMPSK_KDF_MIN, TPMPSK_SECRET_MAX);
+	in->length = (uint8_t)n;
+	return EXIT_DONE;
+}
+
 static enum exit_code (*const fill[TPMPSK_PURPOSE_COUNT])(
 	struct invocation *call, struct tpmpsk_derive *q) = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = fill_tls12_session,
+	[TPMPSK_PURPOSE_SESSION_IDENTITY] = fill_session_identity,
+	[TPMPSK_PURPOSE_EXPORTER_KDF] = fill_exporter,
+	[TPMPSK_PURPOSE_EXPORTER_MAC] = fill_exporter,
 };
 
 static enum exit_code fill_identity(struct invocation *call, struct tpmpsk_derive *q)
@@ -83,22 +131,31 @@ static enum exit_code fill_derive(struct invocation *call, struct tpmpsk_derive 
 	return code == EXIT_DONE ? fill[q->purpose](call, q) : code;
 }
 
-/* Not through stdio, whose buffer would keep it. */
-static enum exit_code print_secret(struct invocation *call, const struct tpmpsk_derived *d)
+/* "[session identity ]hex"; not through stdio, whose buffer would keep it. */
+static enum exit_code print_derived(struct invocation *call, const struct tpmpsk_derived *d)
 {
-	char line[2 * TPMPSK_SECRET_MAX + 1];
-	size_t len = 2 * d->secret_len;
+	char line[TPMPSK_IDENTITY_MAX + 1 + 2 * TPMPSK_SECRET_MAX + 1];
+	size_t len = d->name_len;
 	ssize_t n;
 
-	sodium_bin2hex(line, sizeof(line), d->secret, d->secret_len);
-	line[len] = '\n';
+	memcpy(line, d->name, d->name_len);
+	if (d->name_len > 0)
+		line[len++] = ' ';
+	sodium_bin2hex(line + len, sizeof(line) - len, d->secret, d->secret_len);
+	len += 2 * d->secret_len;
+	line[len++] = '\n';
 	do
-		n = write(STDOUT_FILENO, line, len + 1);
+		n = write(STDOUT_FILENO, line, len);
 	while (n < 0 && errno == EINTR);
 	sodium_memzero(line, sizeof(line));
-	if (n != (ssize_t)len + 1)
+	if (n != (ssize_t)len)
 		return fail(call, tpmpsk_strerror(TPMPSK_ERR_SYSTEM), "cannot write the answer");
 	return EXIT_DONE;
+}
+
+static void wipe_derive(struct tpmpsk_derive *q)
+{
+	sodium_memzero(q, sizeof(*q)); /* what an exporter gave is a secret, too */
 }
 
 static void wipe_derived(struct tpmpsk_derived *d)
@@ -110,7 +167,7 @@ static enum exit_code run_derive(struct invocation *call)
 {
 	_cleanup_(exchange_freep) struct exchange *x = exchange_new();
 	_cleanup_(wipe_derived) struct tpmpsk_derived d = { 0 };
-	struct tpmpsk_derive q = { 0 };
+	_cleanup_(wipe_derive) struct tpmpsk_derive q = { 0 };
 	enum exit_code code = fill_derive(call, &q);
 
 	if (code == EXIT_DONE)
@@ -120,11 +177,13 @@ static enum exit_code run_derive(struct invocation *call)
 		return code;
 	if (tpmpsk_derived_decode(&x->reply.body, &d) < 0)
 		return fail_protocol(call);
-	return print_secret(call, &d);
+	return print_derived(call, &d);
 }
 
 const struct command commands_derive[] = {
 	{ "derive", NULL, 0, 0, { derive_options, NULL },
-		"Asks for the secret of one session and prints it in hex", NULL, run_derive },
+		"Asks for the secret of one session and prints it in hex, behind the session "
+		"identity if one was made",
+		NULL, run_derive },
 	{ 0 },
 };

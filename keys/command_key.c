@@ -14,7 +14,7 @@ static const struct option policy_options[] = {
 	{ "--identity", "ID", "the PSK identity that peers send", false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
 	{ "--purpose", "P", "what the key is for: tls12-session", false },
-	{ "--mode", "M", "strict, the only one that this purpose has", false },
+	{ "--mode", "M", "session-identity: strict (the default) or epoch", false },
 	{ "--allow", "WHO...", "who may use it: user:NAME, group:NAME, uid:N, gid:N", true },
 	{ "--rate", "N", "derivations a second for each user (no limit)", false },
 	{ "--burst", "N", "derivations at once (as --rate)", false },
