@@ -153,14 +153,14 @@ static void add_time(struct line *l)
 		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
 }
 
-void audit_write(struct audit *a, const struct peer *peer, const struct audit_event *e)
+void audit_write(struct audit *a, uid_t uid, pid_t pid, const struct audit_event *e)
 {
 	struct line l = { .len = 0 };
 
 	if (a->fd < 0)
 		return;
 	add_time(&l);
-	add(&l, ",\"uid\":%u,\"pid\":%d,\"request\":\"%s\"", peer->uid, peer->pid,
+	add(&l, ",\"uid\":%u,\"pid\":%d,\"request\":\"%s\"", uid, pid,
 		audit_opcode_name(e->opcode));
 	if (e->derive) {
 		add(&l, ",\"purpose\":\"%s\"", tpmpsk_purpose_name(e->derive->purpose));

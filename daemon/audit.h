@@ -8,12 +8,12 @@
 #ifndef TPMPSK_DAEMON_AUDIT_H
 #define TPMPSK_DAEMON_AUDIT_H
 
-#include "daemon/peer.h"
 #include "proto/derive.h"
 #include "proto/status.h"
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define AUDIT_BUFFER_SIZE 65536
 
@@ -40,7 +40,7 @@ int audit_prepare(const char *where, int *ret_fd) __attribute__((warn_unused_res
 void audit_switch(struct audit *a, int fd);
 void audit_close(struct audit *a);
 
-void audit_write(struct audit *a, const struct peer *peer, const struct audit_event *e);
+void audit_write(struct audit *a, uid_t uid, pid_t pid, const struct audit_event *e);
 void audit_flush(struct audit *a);
 
 /* An opcode's word, "key-import"; "request" for a number that is none. */

@@ -11,12 +11,27 @@
 #include "daemon/peer.h"
 #include "daemon/server.h"
 
+#include <stdatomic.h>
+
 #define CONN_REQUESTS_MAX 64 /* under way on one connection, unsent replies included */
+
+/*
+ * The way back to a client, shared by its connection and its jobs: the TPM thread answers on it, so the descriptor must stay what it is
+ * until the last of them has let go.
+ */
+struct outlet {
+	atomic_uint refs;
+	int fd;
+};
+
+struct outlet *outlet_ref(struct outlet *o);
+/* Any thread. Takes NULL. */
+void outlet_unref(struct outlet *o);
 
 struct conn {
 	struct source source;
 	struct list link;
-	int fd;
+	struct outlet *outlet;
 	struct peer peer;
 	struct user *user;
 	struct queue_flow flow;

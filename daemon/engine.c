@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define RETRY_NS UINT64_C(250000000) /* between two attempts to open a TPM that was lost */
+#define BATCH 16                     /* answered jobs after which the loop is woken all the same */
 #define FORGET_MAX 32                /* more than this at a time are left to be evicted */
 
 struct engine {
@@ -29,6 +30,8 @@ struct engine {
 	pthread_cond_t work;
 	struct queue queue;
 	struct list done;
+	unsigned n_unseen; /* of done, since the loop last looked */
+	bool woken;        /* the loop has been told to look */
 	bool stopping;
 	bool available;
 	size_t n_forget;
@@ -178,15 +181,26 @@ static void forget_keys(struct engine *e)
 	}
 }
 
+/*
+ * A job that is answered already need not wake the loop at once: it is collected with the next event, with the others of its batch, or
+ * when the TPM has nothing more to do. Lock held.
+ */
+static void wake_loop(struct engine *e)
+{
+	const uint64_t one = 1;
+
+	if (e->woken)
+		return;
+	e->woken = true;
+	if (write(e->event_fd, &one, sizeof(one)) < 0)
+		log_error_r(-errno, "wake the loop");
+}
+
 static void finish(struct engine *e, struct job *job)
 {
-	/* The loop empties the whole list when it is woken: one wake-up is enough for all that is added until then. */
-	const uint64_t one = 1;
-	bool wake = list_empty(&e->done);
-
 	list_append(&e->done, &job->done_link);
-	if (wake && write(e->event_fd, &one, sizeof(one)) < 0)
-		log_error_r(-errno, "wake the loop");
+	if (!job->sent || ++e->n_unseen >= BATCH)
+		wake_loop(e);
 }
 
 /* Waits for work; with the TPM lost, no longer than until it is time to look for it. Lock held. */
@@ -222,6 +236,8 @@ static void *tpm_thread(void *context)
 		forget_keys(e);
 		entry = queue_pop(&e->queue);
 		if (!entry) {
+			if (!list_empty(&e->done))
+				wake_loop(e);
 			wait_for_work(e);
 			continue;
 		}
@@ -231,6 +247,7 @@ static void *tpm_thread(void *context)
 		job->started_ns = clock_ns();
 		job->result = perform(e, job);
 		job->finished_ns = clock_ns();
+		job_deliver(job);
 
 		pthread_mutex_lock(&e->lock);
 		publish(e);
@@ -367,9 +384,13 @@ struct job *engine_collect(struct engine *e)
 
 	pthread_mutex_lock(&e->lock);
 	first = list_pop(&e->done);
-	/* Cleared under the lock that finish() writes under, and only when nothing is left: no wake-up is lost. */
-	if (!first && read(e->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		log_error_r(-errno, "clear the wake-up");
+	e->n_unseen = 0;
+	/* Cleared under the lock that it is set under, and only when nothing is left: no wake-up is lost. */
+	if (!first && e->woken) {
+		e->woken = false;
+		if (read(e->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			log_error_r(-errno, "clear the wake-up");
+	}
 	pthread_mutex_unlock(&e->lock);
 	return first ? list_entry(first, struct job, done_link) : NULL;
 }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <sys/socket.h>
 
 /* How long, roughly, until the queue has moved on. */
 static uint32_t queue_delay_ms(const struct server *s, unsigned jobs)
@@ -28,11 +29,11 @@ static const char *key_name(const struct key *key, const struct new_key *new_key
 }
 
 /* One line for the audit and one count, for whatever a job came to. */
-static void record(struct server *s, const struct conn *c, const struct audit_event *event)
+static void record(struct server *s, uid_t uid, pid_t pid, const struct audit_event *event)
 {
 	if (event->opcode == TPMPSK_OP_DERIVE)
 		s->counts[event->status]++;
-	audit_write(&s->audit, &c->peer, event);
+	audit_write(&s->audit, uid, pid, event);
 }
 
 /* Requests ahead of one more of this connection that are too many, or 0. */
@@ -48,6 +49,8 @@ static unsigned over_bounds(const struct server *s, const struct conn *c)
 static void attach(struct server *s, struct conn *c, struct job *job)
 {
 	job->conn = c;
+	job->outlet = outlet_ref(c->outlet);
+	job->pid = c->peer.pid;
 	list_append(&c->jobs, &job->conn_link);
 	list_append(&s->deadlines, &job->deadline_link);
 	c->n_jobs++;
@@ -97,7 +100,7 @@ struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header
 	struct job *job = ahead ? NULL : alloc(s, c->user, kind, key);
 
 	if (!job) {
-		record(s, c,
+		record(s, c->peer.uid, c->peer.pid,
 			&(struct audit_event){
 				.opcode = h->opcode,
 				.status = TPMPSK_STATUS_BUSY,
@@ -139,6 +142,7 @@ static void job_free(struct server *s, struct job *job)
 	users_put(&s->users, job->user);
 	key_unref(job->key);
 	new_key_free(job->new_key);
+	outlet_unref(job->outlet);
 	slab_put(&s->jobs, job); /* wipes */
 }
 
@@ -187,7 +191,29 @@ static void fill_times(const struct job *job, struct audit_event *event)
 	event->tpm_us = (job->finished_ns - job->started_ns) / 1000;
 }
 
-/* The answer to a derive request whose job is done. */
+static size_t encode_derived(const struct job *job, uint8_t *packet, size_t cap)
+{
+	size_t len;
+
+	return tpmpsk_derived_encode(job->request_id, &job->derived, packet, cap, &len) == 0 ? len
+											     : 0;
+}
+
+void job_deliver(struct job *job)
+{
+	uint8_t packet[TPMPSK_HEADER_SIZE + sizeof(struct tpmpsk_derived)];
+	size_t len;
+
+	if (job->kind != JOB_DERIVE || job->result < 0 || atomic_exchange(&job->answered, true))
+		return;
+	len = encode_derived(job, packet, sizeof(packet));
+	/* Also when the peer has gone: nobody is left to send it to a second time. */
+	job->sent = send(job->outlet->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+		    (errno != EAGAIN && errno != EINTR && errno != ENOBUFS);
+	sodium_memzero(packet, sizeof(packet));
+}
+
+/* The answer to a derive request whose job is done, as far as it has not been given. */
 static void answer_derive(struct server *s, struct conn *c, struct job *job)
 {
 	struct audit_event event = {
@@ -195,7 +221,6 @@ static void answer_derive(struct server *s, struct conn *c, struct job *job)
 	};
 	uint8_t packet[TPMPSK_HEADER_SIZE + sizeof(struct tpmpsk_derived)];
 	const char *detail;
-	size_t len;
 
 	event.status = job_status_of(job->result, &detail);
 	fill_times(job, &event);
@@ -205,15 +230,16 @@ static void answer_derive(struct server *s, struct conn *c, struct job *job)
 		if (log_allowed(&s->result_log))
 			log_error("key %s: %s", job->key->name, detail);
 	}
-	record(s, c, &event);
+	record(s, job->user->uid, job->pid, &event);
+	if (event.status == TPMPSK_STATUS_OK)
+		job->key->derivations++;
+	if (job->sent || !c)
+		return;
 	if (event.status != TPMPSK_STATUS_OK) {
 		conn_send_error(s, c, job->request_id, job->opcode, event.status, 0, detail);
 		return;
 	}
-	job->key->derivations++;
-	if (tpmpsk_derived_encode(job->request_id, &job->derived, packet, sizeof(packet), &len) ==
-		0)
-		conn_send(s, c, packet, len);
+	conn_send(s, c, packet, encode_derived(job, packet, sizeof(packet)));
 	sodium_memzero(packet, sizeof(packet));
 }
 
@@ -224,7 +250,7 @@ void job_finish(struct server *s, struct job *job)
 	detach(s, job);
 	if (job->kind == JOB_EPOCH)
 		session_fetched(s, job);
-	else if (c && job->kind == JOB_DERIVE)
+	else if (job->kind == JOB_DERIVE && (c || job->sent))
 		answer_derive(s, c, job);
 	else if (c)
 		manage_finished(s, c, job);
@@ -252,7 +278,12 @@ void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint
 	struct conn *c = job->conn;
 	uint32_t id = job->request_id;
 
-	record(s, c, &event);
+	/* The TPM thread may be sending the answer at this moment: then there is nothing left to say. */
+	if (atomic_exchange(&job->answered, true)) {
+		list_remove(&job->deadline_link);
+		return;
+	}
+	record(s, c->peer.uid, c->peer.pid, &event);
 	job_abandon(s, job);
 	conn_send_error(s, c, id, event.opcode, status, retry_after_ms, detail);
 }

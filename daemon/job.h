@@ -15,12 +15,15 @@
 #include "daemon/session_identity.h"
 #include "proto/message.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct conn;
 struct epoch;
 struct new_key;
+struct outlet;
 struct server;
 struct user;
 
@@ -39,11 +42,17 @@ struct job {
 	struct list deadline_link;
 	struct list wait_link; /* while it waits for an epoch secret */
 	struct user *user;
+	pid_t pid; /* of who asked, for the audit */
 	uint32_t request_id;
 	uint8_t opcode;
 	bool at_engine; /* queued, at the TPM, or finished and not collected yet */
 	uint64_t received_ns;
 	uint64_t deadline_ns;
+
+	/* Whoever sets `answered` first answers: the TPM thread with the result, or the loop with a refusal. */
+	struct outlet *outlet; /* a reference */
+	atomic_bool answered;
+	bool sent; /* by the TPM thread; read by the loop when the job has come back */
 
 	/* The engine's. */
 	struct queue_entry entry;
@@ -82,7 +91,9 @@ bool job_take_rate(struct server *s, struct job *job) __attribute__((warn_unused
 /* Into the queue before the TPM. It comes back through job_finish(). */
 void job_submit(struct server *s, struct job *job);
 
-/* Answers with what came of it, and frees it. */
+/* TPM thread: sends a derivation's result, if that can be done at once; else job_finish() does. */
+void job_deliver(struct job *job);
+/* Answers with what came of it, unless that has been done, and frees it. */
 void job_finish(struct server *s, struct job *job);
 /* Answers with a refusal, and lets go of it wherever it is. */
 void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint32_t retry_after_ms,

@@ -17,7 +17,7 @@ static void answer(struct server *s, struct conn *c, uint32_t id, uint8_t opcode
 	uint8_t packet[TPMPSK_HEADER_SIZE];
 	size_t len;
 
-	audit_write(&s->audit, &c->peer,
+	audit_write(&s->audit, c->peer.uid, c->peer.pid,
 		&(struct audit_event){ .opcode = opcode, .status = status, .key = key });
 	if (status != TPMPSK_STATUS_OK)
 		conn_send_error(s, c, id, opcode, status, 0, detail);
@@ -266,7 +266,8 @@ void manage_key_list(
 		used += len + 1;
 		json_object_array_add(page, o);
 	}
-	audit_write(&s->audit, &c->peer, &(struct audit_event){ .opcode = h->opcode });
+	audit_write(
+		&s->audit, c->peer.uid, c->peer.pid, &(struct audit_event){ .opcode = h->opcode });
 	answer_text(s, c, h, k, page);
 	json_object_put(page);
 }
@@ -303,8 +304,8 @@ void manage_key_show(
 		return;
 	}
 	add_number(o, "derivations", k->derivations);
-	audit_write(
-		&s->audit, &c->peer, &(struct audit_event){ .opcode = h->opcode, .key = k->name });
+	audit_write(&s->audit, c->peer.uid, c->peer.pid,
+		&(struct audit_event){ .opcode = h->opcode, .key = k->name });
 	answer_text(s, c, h, false, o);
 	json_object_put(o);
 }

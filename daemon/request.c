@@ -62,7 +62,7 @@ void request_handle(struct server *s, struct conn *c, const uint8_t *packet, siz
 		return;
 	}
 	if (type->who == ADMINS && !config_is_admin(&s->config, &c->peer)) {
-		audit_write(&s->audit, &c->peer,
+		audit_write(&s->audit, c->peer.uid, c->peer.pid,
 			&(struct audit_event){
 				.opcode = h.opcode, .status = TPMPSK_STATUS_DENIED });
 		conn_send_error(s, c, h.id, h.opcode, TPMPSK_STATUS_DENIED, 0, "");
@@ -98,7 +98,7 @@ static void refuse(struct server *s, struct conn *c, uint32_t id, const struct a
 	const char *detail)
 {
 	s->counts[event->status]++;
-	audit_write(&s->audit, &c->peer, event);
+	audit_write(&s->audit, c->peer.uid, c->peer.pid, event);
 	conn_send_error(s, c, id, TPMPSK_OP_DERIVE, event->status, 0, detail);
 }
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #define SERVER_ERROR_SIZE 600
+#define SERVER_PACKETS 16 /* read from one connection before it is others' turn */
 
 struct server;
 
@@ -63,7 +64,7 @@ struct server {
 	uint64_t counts[TPMPSK_STATUS_COUNT]; /* answers to derive requests */
 	struct log_limit accept_log, result_log;
 
-	uint8_t packet[TPMPSK_MESSAGE_MAX + 1]; /* being read; wiped after each */
+	uint8_t packets[SERVER_PACKETS][TPMPSK_MESSAGE_MAX + 1]; /* being read; wiped after each */
 };
 
 /* On failure error is one line. Takes over config on success. 0 or -errno. */

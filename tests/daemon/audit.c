@@ -13,7 +13,6 @@
 
 static struct tempdir dir;
 static char path[4096];
-static const struct peer peer = { .uid = 1001, .gid = 1001, .pid = 77 };
 
 static void setup(void)
 {
@@ -50,7 +49,7 @@ Test(audit, writes_one_json_object_a_line)
 	struct json_object *o;
 
 	cr_assert_eq(audit_open(a, path), 0);
-	audit_write(a, &peer,
+	audit_write(a, 1001, 77,
 		&(struct audit_event){ .opcode = TPMPSK_OP_DERIVE,
 			.derive = &q,
 			.key = "web",
@@ -82,7 +81,7 @@ Test(audit, escapes_every_byte_a_client_may_send)
 		q.identity_len = TPMPSK_IDENTITY_MAX;
 		for (size_t i = 0; i < TPMPSK_IDENTITY_MAX; i++)
 			q.identity[i] = (uint8_t)(half * TPMPSK_IDENTITY_MAX + (int)i);
-		audit_write(a, &peer,
+		audit_write(a, 1001, 77,
 			&(struct audit_event){ .opcode = TPMPSK_OP_DERIVE, .derive = &q });
 	}
 	audit_close(a);
@@ -111,11 +110,11 @@ Test(audit, counts_the_lines_a_full_disk_swallows)
 
 	cr_assert_eq(audit_open(a, "/dev/full"), 0);
 	for (int i = 0; i < 3; i++)
-		audit_write(a, &peer, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
+		audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	audit_flush(a);
 	cr_assert_eq(audit_prepare(path, &fd), 0);
 	audit_switch(a, fd);
-	audit_write(a, &peer, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
+	audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	audit_close(a);
 	o = only_line();
 	cr_assert_eq(json_object_get_int(json_object_object_get(o, "lost")), 3);
@@ -128,7 +127,7 @@ Test(audit, can_be_off)
 	struct audit *a = calloc(1, sizeof(*a));
 
 	cr_assert_eq(audit_open(a, "off"), 0);
-	audit_write(a, &peer, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
+	audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	cr_assert_eq(a->len, 0);
 	audit_close(a);
 	free(a);
