@@ -8,6 +8,12 @@
 
 static_assert(
 	TPMPSK_IDENTITY_SIZE_MAX == TPMPSK_IDENTITY_MAX, "the API's and the protocol's bound");
+static_assert(
+	TPMPSK_HANDSHAKE_SIZE_MAX == TPMPSK_HANDSHAKE_MAX &&
+		TPMPSK_EKM_SIZE_MIN == TPMPSK_EKM_MIN && TPMPSK_EKM_SIZE_MAX == TPMPSK_EKM_MAX &&
+		TPMPSK_KDF_SIZE_MIN == TPMPSK_KDF_MIN && TPMPSK_KDF_SIZE_MAX == TPMPSK_SECRET_MAX &&
+		TPMPSK_SESSION_IDENTITY_SIZE == TPMPSK_IDENTITY_MAX + 1,
+	"the API's and the protocol's bounds");
 static_assert(TPMPSK_ERR_INTERNAL == -(int)TPMPSK_STATUS_INTERNAL, "errors are negated statuses");
 static_assert(TPMPSK_STATUS_COUNT == 14, "a new status needs a TPMPSK_ERR_");
 
@@ -64,23 +70,31 @@ static int derive(struct tpmpsk *handle, struct derivation *d)
 	return tpmpsk_derived_decode(&d->reply.body, &d->result) < 0 ? TPMPSK_ERR_PROTOCOL : 0;
 }
 
-static int tls12_session_request(struct tpmpsk_derive *q, const void *identity,
-	size_t identity_size, const uint8_t *client_random, const uint8_t *server_random,
-	size_t random_size)
+/* A request for identity, with nothing of its purpose in it yet. */
+static int start(struct tpmpsk_derive *q, uint8_t purpose, uint8_t role, const void *identity,
+	size_t identity_size)
 {
+	memset(q, 0, sizeof(*q));
 	if (!identity || identity_size < 1 || identity_size > sizeof(q->identity))
 		return TPMPSK_ERR_INVALID;
-	if (!client_random || !server_random ||
-		(random_size != TPMPSK_RANDOM_SIZE && random_size != TPMPSK_RANDOM_SHORT_SIZE))
-		return TPMPSK_ERR_INVALID;
-	memset(q, 0, sizeof(*q));
-	q->purpose = TPMPSK_PURPOSE_TLS12_SESSION;
-	q->role = TPMPSK_ROLE_NONE;
+	q->purpose = purpose;
+	q->role = role;
 	q->identity_len = identity_size;
 	memcpy(q->identity, identity, identity_size);
-	q->tls12_session.random_len = random_size;
-	memcpy(q->tls12_session.client_random, client_random, random_size);
-	memcpy(q->tls12_session.server_random, server_random, random_size);
+	return 0;
+}
+
+/* Asks for exactly size bytes of secret, and a name only where one is made. */
+static int derive_exactly(
+	struct tpmpsk *handle, struct derivation *d, bool named, void *output, size_t size)
+{
+	int r = derive(handle, d);
+
+	if (r < 0)
+		return r;
+	if (d->result.secret_len != size || (d->result.name_len > 0) != named)
+		return TPMPSK_ERR_PROTOCOL;
+	memcpy(output, d->result.secret, size);
 	return 0;
 }
 
@@ -89,17 +103,92 @@ int tpmpsk_tls12_session(struct tpmpsk *handle, const void *identity, size_t ide
 	uint8_t psk[TPMPSK_PSK_SIZE])
 {
 	struct derivation d __attribute__((cleanup(derivation_done)));
-	int r;
+	struct tpmpsk_tls12_session *in = &d.request.tls12_session;
+	int r = start(&d.request, TPMPSK_PURPOSE_TLS12_SESSION, TPMPSK_ROLE_NONE, identity,
+		identity_size);
 
-	if (!handle || !psk)
+	if (r < 0 || !handle || !psk || !client_random || !server_random ||
+		(random_size != TPMPSK_RANDOM_SIZE && random_size != TPMPSK_RANDOM_SHORT_SIZE))
 		return TPMPSK_ERR_INVALID;
-	r = tls12_session_request(
-		&d.request, identity, identity_size, client_random, server_random, random_size);
-	if (r == 0)
-		r = derive(handle, &d);
-	if (r == 0 && (d.result.secret_len != TPMPSK_PSK_SIZE || d.result.name_len != 0))
+	in->random_len = random_size;
+	memcpy(in->client_random, client_random, random_size);
+	memcpy(in->server_random, server_random, random_size);
+	return derive_exactly(handle, &d, false, psk, TPMPSK_PSK_SIZE);
+}
+
+int tpmpsk_session_identity_client(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, char session_identity[TPMPSK_SESSION_IDENTITY_SIZE], size_t *ret_size,
+	uint8_t psk[TPMPSK_PSK_SIZE])
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	uint8_t out[TPMPSK_PSK_SIZE];
+	int r = start(&d.request, TPMPSK_PURPOSE_SESSION_IDENTITY, TPMPSK_ROLE_CLIENT, identity,
+		identity_size);
+
+	if (r < 0 || !handle || !session_identity || !ret_size || !psk ||
+		identity_size > TPMPSK_BASE_IDENTITY_SIZE_MAX)
+		return TPMPSK_ERR_INVALID;
+	r = derive_exactly(handle, &d, true, out, sizeof(out));
+	if (r == 0 && d.result.name_len != identity_size + TPMPSK_SESSION_SUFFIX_SIZE)
 		r = TPMPSK_ERR_PROTOCOL;
-	if (r == 0)
-		memcpy(psk, d.result.secret, TPMPSK_PSK_SIZE);
+	if (r == 0) {
+		memcpy(session_identity, d.result.name, d.result.name_len);
+		session_identity[d.result.name_len] = 0;
+		*ret_size = d.result.name_len;
+		memcpy(psk, out, sizeof(out));
+	}
+	explicit_bzero(out, sizeof(out));
 	return r;
+}
+
+int tpmpsk_session_identity_server(struct tpmpsk *handle, const void *session_identity,
+	size_t session_identity_size, const void *handshake, size_t handshake_size,
+	uint8_t psk[TPMPSK_PSK_SIZE])
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	struct tpmpsk_session_identity *in = &d.request.session_identity;
+	int r = start(&d.request, TPMPSK_PURPOSE_SESSION_IDENTITY, TPMPSK_ROLE_SERVER,
+		session_identity, session_identity_size);
+
+	if (!handle || !psk || !session_identity || handshake_size > sizeof(in->handshake) ||
+		(!handshake && handshake_size > 0))
+		return TPMPSK_ERR_INVALID;
+	if (r < 0)
+		return TPMPSK_ERR_MALFORMED; /* it came from the network: no mistake of the caller's */
+	in->handshake_len = handshake_size;
+	if (handshake_size > 0)
+		memcpy(in->handshake, handshake, handshake_size);
+	return derive_exactly(handle, &d, false, psk, TPMPSK_PSK_SIZE);
+}
+
+/* The two exporter purposes ask in the same way. */
+static int exporter(struct tpmpsk *handle, uint8_t purpose, const void *identity,
+	size_t identity_size, const void *ekm, size_t ekm_size, void *output, size_t output_size)
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	struct tpmpsk_exporter *in = &d.request.exporter;
+	int r = start(&d.request, purpose, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || !handle || !ekm || !output || ekm_size < TPMPSK_EKM_MIN ||
+		ekm_size > TPMPSK_EKM_MAX || output_size < TPMPSK_KDF_MIN ||
+		output_size > TPMPSK_SECRET_MAX)
+		return TPMPSK_ERR_INVALID;
+	in->ekm_len = ekm_size;
+	memcpy(in->ekm, ekm, ekm_size);
+	in->length = (uint8_t)output_size;
+	return derive_exactly(handle, &d, false, output, output_size);
+}
+
+int tpmpsk_exporter_kdf(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	const void *ekm, size_t ekm_size, void *output, size_t output_size)
+{
+	return exporter(handle, TPMPSK_PURPOSE_EXPORTER_KDF, identity, identity_size, ekm, ekm_size,
+		output, output_size);
+}
+
+int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	const void *ekm, size_t ekm_size, uint8_t output[TPMPSK_MAC_SIZE])
+{
+	return exporter(handle, TPMPSK_PURPOSE_EXPORTER_MAC, identity, identity_size, ekm, ekm_size,
+		output, TPMPSK_MAC_SIZE);
 }

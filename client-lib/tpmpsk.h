@@ -24,8 +24,17 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define TPMPSK_PSK_SIZE 32           /* bytes of a session's PSK */
-#define TPMPSK_IDENTITY_SIZE_MAX 128 /* bytes of an identity */
+#define TPMPSK_PSK_SIZE 32               /* bytes of a session's PSK */
+#define TPMPSK_IDENTITY_SIZE_MAX 128     /* bytes of an identity */
+#define TPMPSK_BASE_IDENTITY_SIZE_MAX 77 /* bytes of one that session identities are made from */
+#define TPMPSK_SESSION_SUFFIX_SIZE 51    /* bytes that a session identity is longer */
+#define TPMPSK_SESSION_IDENTITY_SIZE 129 /* room for any, and a NUL */
+#define TPMPSK_HANDSHAKE_SIZE_MAX 32
+#define TPMPSK_EKM_SIZE_MIN 16
+#define TPMPSK_EKM_SIZE_MAX 48
+#define TPMPSK_KDF_SIZE_MIN 16
+#define TPMPSK_KDF_SIZE_MAX 64
+#define TPMPSK_MAC_SIZE 32
 #define TPMPSK_DEADLINE_DEFAULT_MS 5000
 
 /*
@@ -104,6 +113,50 @@ const char *tpmpsk_version(void);
 int tpmpsk_tls12_session(struct tpmpsk *handle, const void *identity, size_t identity_size,
 	const uint8_t *client_random, const uint8_t *server_random, size_t random_size,
 	uint8_t psk[TPMPSK_PSK_SIZE]) __attribute__((warn_unused_result));
+
+/*
+ * For a TLS 1.3 client, or any whose PSK callback sees nothing but identities: makes a session
+ * identity to send in place of identity, and the PSK that goes with it. Both are worth one session,
+ * now; the time and the nonce in them are the daemon's choice.
+ *
+ * identity: 1 to TPMPSK_BASE_IDENTITY_SIZE_MAX bytes without NUL. session_identity gets printable
+ * text of identity_size + TPMPSK_SESSION_SUFFIX_SIZE bytes and a NUL; *ret_size is its length
+ * without the NUL. The outputs are written on success only. Any TPMPSK_ERR_*.
+ */
+int tpmpsk_session_identity_client(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, char session_identity[TPMPSK_SESSION_IDENTITY_SIZE], size_t *ret_size,
+	uint8_t psk[TPMPSK_PSK_SIZE]) __attribute__((warn_unused_result));
+
+/*
+ * For the server: the PSK that goes with a session identity as it came from the network, of any
+ * size. It is accepted once, while its time is near enough to now.
+ *
+ * handshake: up to TPMPSK_HANDSHAKE_SIZE_MAX bytes that no other handshake has (its own random
+ * number, say), so that a second call for the same handshake gets the same PSK and everybody
+ * else's TPMPSK_ERR_REPLAYED; 0 bytes when there is never a second call.
+ *
+ * TPMPSK_ERR_MALFORMED (no session identity), _EXPIRED, _FORGED, _REPLAYED, _UNKNOWN_IDENTITY,
+ * _DENIED: go on with a random PSK, so that the peer does not learn which. Else any TPMPSK_ERR_*.
+ */
+int tpmpsk_session_identity_server(struct tpmpsk *handle, const void *session_identity,
+	size_t session_identity_size, const void *handshake, size_t handshake_size,
+	uint8_t psk[TPMPSK_PSK_SIZE]) __attribute__((warn_unused_result));
+
+/*
+ * A token from a TLS session: SP 800-108 in counter mode over what the TLS exporter gave (RFC 5705;
+ * RFC 8446, section 7.5), with the counter from 0 and the length in bits.
+ *
+ * ekm_size: TPMPSK_EKM_SIZE_MIN to TPMPSK_EKM_SIZE_MAX. output_size: TPMPSK_KDF_SIZE_MIN to
+ * TPMPSK_KDF_SIZE_MAX. output is written on success only. Any TPMPSK_ERR_*.
+ */
+int tpmpsk_exporter_kdf(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	const void *ekm, size_t ekm_size, void *output, size_t output_size)
+	__attribute__((warn_unused_result));
+
+/* A key from a TLS session: HMAC-SHA256(K, ekm). As above otherwise. */
+int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	const void *ekm, size_t ekm_size, uint8_t output[TPMPSK_MAC_SIZE])
+	__attribute__((warn_unused_result));
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
