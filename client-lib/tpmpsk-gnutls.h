@@ -75,11 +75,13 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
  *
  * When the daemon answers that there is none (no such identity, no right to it, too many requests,
  * TPM away) the key is a decoy of random bytes and the call succeeds: the handshake then fails at
- * the peer's Finished message, as it does for a peer with a wrong key, and who has no key cannot
- * find out which identities exist. TPMPSK_GNUTLS_REVEAL_UNKNOWN in flags switches that off. Without
- * an answer (no daemon, no memory) the call fails, for every identity alike; gnutls_handshake()
- * then returns GNUTLS_E_SRP_PWD_ERROR, which is all that GnuTLS lets through of what a server's
- * callback returns.
+ * the peer's Finished message, as it does for a peer with a wrong key. No message tells who has no
+ * key which identities exist; the time that the TPM takes for one that does is not hidden.
+ * TPMPSK_GNUTLS_REVEAL_UNKNOWN in flags switches decoys off.
+ *
+ * Without an answer (no daemon, no memory) the call fails, for every identity alike, and
+ * gnutls_handshake() returns GNUTLS_E_SRP_PWD_ERROR: GnuTLS lets nothing else through of what a
+ * server's callback returns.
  */
 int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *username, unsigned int flags, gnutls_datum_t *ret_key)

@@ -92,7 +92,7 @@ static int status_error(unsigned int status)
 	return status < TPMPSK_STATUS_COUNT ? -(int)status : TPMPSK_ERR_INTERNAL;
 }
 
-/* Finds the call that a received packet answers, if it still waits. 0, or what ends the connection. */
+/* Finds the call that a packet answers, if it still waits. 0, or what ends the connection. */
 static int match(
 	struct tpmpsk_connection *c, const uint8_t *data, size_t len, struct tpmpsk_call **ret)
 {

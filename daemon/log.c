@@ -18,6 +18,7 @@ void log_init(const char *name)
 	with_priority = getenv("JOURNAL_STREAM");
 }
 
+__attribute__((format(printf, 3, 0)))
 static void emit(enum log_level level, int r, const char *format, va_list args)
 {
 	char line[1024];

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <tpmpsk-gnutls.h>
 
-static void say(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments)
 {
 	flockfile(stderr);
 	fprintf(stderr, "%s: ", program_invocation_short_name);
