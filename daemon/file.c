@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int check(int fd, bool own, size_t max)
+static int check(int fd, bool own)
 {
 	struct stat st;
 
@@ -18,10 +18,10 @@ static int check(int fd, bool own, size_t max)
 		return -EINVAL;
 	if (own && (st.st_mode & S_IWOTH))
 		return -EPERM;
-	return st.st_size > (off_t)max ? -EFBIG : 0;
+	return 0;
 }
 
-/* Up to max bytes, whatever the size was a moment ago. */
+/* Up to max bytes, whatever fstat(2) would say: a file can grow. */
 static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 {
 	size_t len = 0;
@@ -55,7 +55,7 @@ int file_read(int dir, const char *name, bool own, size_t max, char **ret, size_
 		dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (own ? O_NOFOLLOW : 0));
 	if (fd < 0)
 		return -errno;
-	r = check(fd, own, max);
+	r = check(fd, own);
 	if (r == 0) {
 		buf = malloc(max + 1);
 		r = buf ? read_all(fd, buf, max, &len) : -ENOMEM;

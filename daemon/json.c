@@ -219,8 +219,6 @@ int json_parse_text(
 	r = blank_comments(blanked, len, error);
 	if (r < 0)
 		return r;
-	while (len > 0 && is_blank(blanked[len - 1]))
-		blanked[--len] = '\0';
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tok, blanked, (int)len);
 	e = json_tokener_get_error(tok);

@@ -148,7 +148,7 @@ Test(config, names_file_line_and_field)
 Test(config, rejects_bad_socket_modes)
 {
 	static const char *const modes[] = { "\"\"", "\"66\"", "\"0888\"", "\"1777\"", "\"06660\"",
-		"\"0000\"", "438", "\"rw\"" };
+		"\"00666\"", "\"0000\"", "438", "\"rw\"" };
 
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		char text[100];

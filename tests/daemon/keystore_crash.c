@@ -242,7 +242,8 @@ static void mount_disk(void)
 {
 	if (unshare(CLONE_NEWNS) < 0)
 		cr_skip_test("mounting is not permitted here");
-	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	/* EINVAL: the root is a chroot's and no mount point */
+	cr_assert(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL);
 	cr_assert_eq(mount("keys", keys_path, "tmpfs", 0, "size=64k,mode=700"), 0);
 }
 

@@ -166,10 +166,14 @@ Test(policy, says_what_is_wrong)
 	rejects("{ " TLS12 " }", "field 'identity': is missing");
 	rejects("{ \"identity\": \"a\\u0000\", " TLS12 " }",
 		"line 1: field 'identity': is not printable: write it as {\"hex\": \"...\"}");
+	rejects("{ \"identity\": \"\", " TLS12 " }",
+		"line 1: field 'identity': must have 1 to 128 bytes");
 	rejects("{ \"identity\": 1, " TLS12 " }",
 		"line 1: field 'identity': must be a string or {\"hex\": \"...\"}");
 	rejects("{ \"identity\": \"a\", " TLS12 ", \"mode\": \"epoch\" }",
-		"line 1: field 'mode': 'epoch' is not a mode");
+		"line 1: field 'mode': 'epoch' is not for purpose 'tls12-session'");
+	rejects("{ \"identity\": \"a\", " TLS12 ", \"mode\": \"lax\" }",
+		"line 1: field 'mode': 'lax' is not a mode");
 	rejects("{ \"identity\": \"a\", " TLS12 ", \"rate\": 0 }",
 		"line 1: field 'rate': must be a whole number from 1 to 1000000");
 	rejects("{ \"identity\": \"a\", " TLS12 ", \"rate\": 1, \"burst\": 1000001 }",
@@ -315,23 +319,34 @@ Test(policy, refuses_changes_that_make_no_sense)
 	cr_assert_eq(with("", true), -EBADMSG);
 }
 
+/* "uid:0" to "uid:n-1", as a JSON array; malloc'ed. */
+static char *many(unsigned n)
+{
+	char *text = malloc(n * 16 + 3), *end = stpcpy(text, "[");
+
+	for (unsigned i = 0; i < n; i++)
+		end += sprintf(end, "%s\"uid:%u\"", i ? "," : "", i);
+	strcpy(end, "]");
+	return text;
+}
+
 Test(policy, bounds_the_number_of_entries)
 {
-	char *text = malloc(40000), *end = text;
+	static const unsigned bound = 1024;
+	char *most = many(bound), *more = many(bound + 1), text[40000];
 
-	end += sprintf(end, "[");
-	for (int i = 0; i < 1025; i++)
-		end += sprintf(end, "%s\"uid:%d\"", i ? "," : "", i);
-	strcpy(end, "]");
-	accepts("{ \"identity\": \"a\", " TLS12 ", \"allow\": [\"uid:2000\"] }");
-	cr_assert_eq(with(text, true), -EBADMSG);
-	text[strlen(text) - strlen(",\"uid:1024\"]")] = ']';
-	text[strlen(text) - strlen("\"uid:1024\"]")] = '\0';
-	cr_assert_eq(with(text, true), -EBADMSG);
 	accepts("{ \"identity\": \"a\", " TLS12 " }");
-	cr_assert_eq(with(text, true), 0, "%s", error);
-	cr_assert_eq(q.n_allow, 1024);
-	free(text);
+	cr_assert_eq(with(more, true), -EBADMSG);
+	cr_assert_eq(with(most, true), 0, "%s", error);
+	cr_assert_eq(q.n_allow, bound);
+	accepts("{ \"identity\": \"a\", " TLS12 ", \"allow\": [\"uid:2000\"] }");
+	cr_assert_eq(with(most, true), -EBADMSG);
+	snprintf(text, sizeof(text), "{ \"identity\": \"a\", " TLS12 ", \"allow\": %s }", most);
+	accepts(text);
+	snprintf(text, sizeof(text), "{ \"identity\": \"a\", " TLS12 ", \"allow\": %s }", more);
+	rejects(text, "line 1: field 'allow': has more than 1024 entries");
+	free(most);
+	free(more);
 }
 
 static const char sample[] =

@@ -2,12 +2,12 @@
 #include "tests/swtpm/tempdir.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -49,7 +49,7 @@ static void guard_main(int fd, const char *path)
 		_exit(1);
 	close_range(1, ~0u, 0);
 	while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
-		continue;
+		continue; /* a byte: tempdir_done(); nothing more: the test is dead */
 	remove_tree(path);
 	_exit(0);
 }
@@ -59,7 +59,7 @@ int tempdir_init(struct tempdir *d)
 	int fds[2], r;
 
 	*d = (struct tempdir){ .path = "/tmp/tpmpsk.XXXXXX", .guard_fd = -1 };
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
 	if (!mkdtemp(d->path) || chmod(d->path, 0755) < 0) {
 		r = -errno;
@@ -87,13 +87,10 @@ void tempdir_done(struct tempdir *d)
 {
 	if (d->guard <= 0)
 		return;
-	/*
-	 * The guard waits for the last copy of this end; one that a forked test still holds must
-	 * not hold us up.
-	 */
-	remove_tree(d->path);
-	kill(d->guard, SIGKILL);
+	/* Its mount namespace is the one we started in, whatever the test has done since. */
+	send(d->guard_fd, "", 1, MSG_NOSIGNAL);
 	waitpid(d->guard, NULL, 0);
+	remove_tree(d->path); /* for a guard that was killed */
 	close(d->guard_fd);
 	*d = (struct tempdir){ 0 };
 }

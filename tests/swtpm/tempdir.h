@@ -16,7 +16,7 @@
 struct tempdir {
 	char path[TEMPDIR_PATH_SIZE];
 	pid_t guard;
-	int guard_fd; /* closed by us or by our death: the guard's sign to clean up */
+	int guard_fd; /* a byte from us, or our death, is the guard's sign to clean up */
 };
 
 /* The directory has mode 0755: tests with other uids must reach sockets in it. */
