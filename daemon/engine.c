@@ -304,7 +304,9 @@ int engine_start(struct engine **ret, const struct tpm_options *options)
 	r = -errno;
 	if (e->event_fd < 0)
 		goto fail;
+	e->options.quiet = true; /* one line is enough for a daemon that does not start */
 	r = tpm_open(&e->tpm, &e->options);
+	e->options.quiet = false;
 	if (r < 0)
 		goto fail;
 	publish(e);

@@ -249,7 +249,7 @@ void tpm_flush(struct tpm *t, ESYS_TR *handle)
 	*handle = ESYS_TR_NONE;
 }
 
-static int connect_tpm(struct tpm *t, const char *tcti)
+static int connect_tpm(struct tpm *t, const struct tpm_options *options)
 {
 	TSS2_RC rc;
 
@@ -261,12 +261,13 @@ static int connect_tpm(struct tpm *t, const char *tcti)
 	if (!getenv("TSS2_LOG") || strcmp(getenv("TSS2_LOG"), "all+none") != 0)
 		setenv("TSS2_LOG", "all+none", 1);
 	ossl_lib_ctx_share(!getenv("TPM_PSKD_STOCK_ESYS"));
-	rc = Tss2_TctiLdr_Initialize(tcti, &t->tcti);
+	rc = Tss2_TctiLdr_Initialize(options->tcti, &t->tcti);
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Initialize(&t->esys, t->tcti, NULL);
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
-	log_error("TPM: cannot connect to '%s': %s", tcti, Tss2_RC_Decode(rc));
+	if (!options->quiet)
+		log_error("TPM: cannot connect to '%s': %s", options->tcti, Tss2_RC_Decode(rc));
 	return -ENODEV;
 }
 
@@ -282,7 +283,7 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 		t->loaded[i].handle = ESYS_TR_NONE;
 	t->encrypt_sessions = options->encrypt_sessions;
 	t->info.shared = is_shared(options->tcti);
-	r = connect_tpm(t, options->tcti);
+	r = connect_tpm(t, options);
 	if (r == 0)
 		r = establish(t);
 	if (r == 0)
