@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 #include "daemon/new_key.h"
 #include "daemon/purpose.h"
+#include "daemon/user.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -160,6 +161,7 @@ static int perform(struct engine *e, struct job *job)
 		find_tpm(e);
 		if (!e->tpm)
 			return -ENODEV;
+		tpm_work_for(e->tpm, job->user->uid);
 		r = tasks[job->kind](e, job);
 		if (r != -ENODEV)
 			return r;
@@ -224,6 +226,15 @@ static void wait_for_work(struct engine *e)
 	publish(e);
 }
 
+/* A load costs several HMACs: requests for keys that are there go before those that push them out. */
+static bool needs_no_load(void *context, const struct queue_entry *entry)
+{
+	const struct engine *e = context;
+	const struct job *job = list_entry((struct queue_entry *)entry, struct job, entry);
+
+	return !job->key || (e->tpm && tpm_is_loaded(e->tpm, job->key->id));
+}
+
 static void *tpm_thread(void *context)
 {
 	struct engine *e = context;
@@ -234,7 +245,7 @@ static void *tpm_thread(void *context)
 		struct job *job;
 
 		forget_keys(e);
-		entry = queue_pop(&e->queue);
+		entry = queue_pop(&e->queue, needs_no_load, e);
 		if (!entry) {
 			if (!list_empty(&e->done))
 				wake_loop(e);
@@ -254,7 +265,7 @@ static void *tpm_thread(void *context)
 		queue_charge(&e->queue, entry->account, job->finished_ns - job->started_ns);
 		finish(e, job);
 	}
-	for (struct queue_entry *entry; (entry = queue_pop(&e->queue));) {
+	for (struct queue_entry *entry; (entry = queue_pop(&e->queue, NULL, NULL));) {
 		struct job *job = list_entry(entry, struct job, entry);
 
 		job->result = -ESHUTDOWN;

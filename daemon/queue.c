@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define LOOK_MAX 256 /* entries looked at for a better one: what one pop may cost */
+
 void queue_init(struct queue *q)
 {
 	*q = (struct queue){ 0 };
@@ -131,6 +133,7 @@ void queue_push(struct queue *q, struct queue_flow *f, struct queue_entry *e)
 	list_append(&f->entries, &e->link);
 	e->flow = f;
 	e->account = a;
+	e->pushed = a->pops;
 	q->len++;
 	if (a->len++ == 0)
 		activate(q, a);
@@ -149,20 +152,52 @@ static void unlink_entry(struct queue *q, struct queue_entry *e)
 		deactivate(q, f->account);
 }
 
-struct queue_entry *queue_pop(struct queue *q)
+static struct queue_entry *first_of(const struct queue_flow *f)
+{
+	return list_entry(f->entries.next, struct queue_entry, link);
+}
+
+/* The entry of the account that is liked, the first one in order, among the next LOOK_MAX. */
+static struct queue_entry *liked(const struct queue_account *a,
+	bool (*prefer)(void *context, const struct queue_entry *e), void *context)
+{
+	size_t looked = 0;
+
+	for (struct list *i = a->flows.next; i != &a->flows; i = i->next) {
+		struct queue_flow *f = list_entry(i, struct queue_flow, link);
+
+		for (struct list *k = f->entries.next; k != &f->entries; k = k->next) {
+			struct queue_entry *e = list_entry(k, struct queue_entry, link);
+
+			if (prefer(context, e))
+				return e;
+			if (++looked == LOOK_MAX)
+				return NULL;
+		}
+	}
+	return NULL;
+}
+
+struct queue_entry *queue_pop(
+	struct queue *q, bool (*prefer)(void *context, const struct queue_entry *e), void *context)
 {
 	struct queue_account *a;
+	struct queue_entry *e, *better = NULL;
 	struct queue_flow *f;
-	struct queue_entry *e;
 
 	if (q->n_active == 0)
 		return NULL;
 	a = q->heap[0];
 	if (q->floor < a->used)
 		q->floor = a->used;
-	f = list_entry(a->flows.next, struct queue_flow, link);
-	e = list_entry(f->entries.next, struct queue_entry, link);
+	e = first_of(list_entry(a->flows.next, struct queue_flow, link));
+	if (prefer && a->pops - e->pushed < 2 * a->len)
+		better = liked(a, prefer, context);
+	if (better)
+		e = better;
+	f = e->flow;
 	unlink_entry(q, e);
+	a->pops++;
 	if (!list_empty(&f->entries)) {
 		/* The flow's turn is over. */
 		list_remove(&f->link);

@@ -32,6 +32,7 @@ struct queue_account {
 	size_t position;   /* in the heap, from 1; 0 when it has no entries */
 	struct list flows; /* those with entries */
 	size_t len;
+	uint64_t pops;
 };
 
 struct queue_flow {
@@ -43,6 +44,7 @@ struct queue_flow {
 struct queue_entry {
 	struct queue_account *account; /* stays set while the entry is being served */
 	struct queue_flow *flow;       /* NULL when not queued */
+	uint64_t pushed;               /* the account's pops when it was queued */
 	struct list link;
 };
 
@@ -58,8 +60,13 @@ bool queue_account_settled(const struct queue *q, const struct queue_account *a)
 void queue_flow_init(struct queue_flow *f, struct queue_account *a);
 
 void queue_push(struct queue *q, struct queue_flow *f, struct queue_entry *e);
-/* The next entry, now out of the queue, or NULL. */
-struct queue_entry *queue_pop(struct queue *q);
+/*
+ * The next entry, now out of the queue, or NULL. Whose turn it is, is never in question; but among the entries of that account one that
+ * prefer() likes goes first, as long as the one before it has not waited more than twice what it would have waited in order. prefer may be
+ * NULL.
+ */
+struct queue_entry *queue_pop(
+	struct queue *q, bool (*prefer)(void *context, const struct queue_entry *e), void *context);
 /* Takes an entry out; false when it was not queued (it is being served, or was). */
 bool queue_cancel(struct queue *q, struct queue_entry *e);
 /* What serving an entry of this account cost. */

@@ -69,6 +69,12 @@ const struct tpm_info *tpm_info(const struct tpm *t);
 const struct tpm_stats *tpm_stats(const struct tpm *t);
 
 /*
+ * Whom the calls from here on are for. Room for a key is made among the keys that this user loaded, rather than among those that others
+ * used within the last second: a flood over many keys must not make everybody else's HMAC cost a load.
+ */
+void tpm_work_for(struct tpm *t, uint32_t user);
+
+/*
  * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives);
  * the object is loaded when it is not, and the one used longest ago makes room. With the object
  * loaded this is exactly one TPM command. mac has room for TPM_MAC_MAX bytes; in_len is at most

@@ -23,6 +23,8 @@
 struct tpm_loaded {
 	uint64_t id;
 	uint64_t used;      /* t->clock of the last use */
+	int64_t used_ms;    /* and when that was, monotonic */
+	uint32_t user;      /* whom it was for */
 	ESYS_TR handle;     /* ESYS_TR_NONE: a free entry */
 	TPMI_ALG_HASH hash; /* of its HMAC scheme */
 };
@@ -41,6 +43,7 @@ struct tpm {
 	ESYS_TR primary;
 	ESYS_TR session; /* with encrypt_sessions false only for the time of a tpm_create_hmac() */
 	uint64_t clock;
+	uint32_t user; /* whom we work for */
 	struct tpm_loaded loaded[TPM_LOADED_MAX];
 	struct tpm_info info;
 	struct tpm_stats stats;

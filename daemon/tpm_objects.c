@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
+#include <time.h>
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_sys.h>
+
+#define SPARE_MS 1000 /* a key used within this time is in use */
 
 struct loaded_key {
 	ESYS_TR handle;
@@ -52,22 +55,48 @@ void tpm_forget(struct tpm *t, uint64_t id)
 		unload(t, entry);
 }
 
-/* Flushes the key used longest ago, but not the one a command is about. */
-static bool evict(struct tpm *t, ESYS_TR keep)
+static int64_t now_ms(void)
 {
-	struct tpm_loaded *oldest = NULL;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void tpm_work_for(struct tpm *t, uint32_t user)
+{
+	t->user = user;
+}
+
+/* The key used longest ago, but not keep; with spare_others, none that another user needs at the moment. */
+static struct tpm_loaded *oldest(struct tpm *t, ESYS_TR keep, bool spare_others)
+{
+	struct tpm_loaded *found = NULL;
+	int64_t recent = now_ms() - SPARE_MS;
 
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++) {
 		struct tpm_loaded *entry = &t->loaded[i];
 
 		if (entry->handle == ESYS_TR_NONE || entry->handle == keep)
 			continue;
-		if (!oldest || entry->used < oldest->used)
-			oldest = entry;
+		if (spare_others && entry->user != t->user && entry->used_ms > recent)
+			continue;
+		if (!found || entry->used < found->used)
+			found = entry;
 	}
-	if (!oldest)
+	return found;
+}
+
+/* Flushes a key to make room; false when there is none to flush. */
+static bool evict(struct tpm *t, ESYS_TR keep)
+{
+	struct tpm_loaded *entry = oldest(t, keep, true);
+
+	if (!entry)
+		entry = oldest(t, keep, false);
+	if (!entry)
 		return false;
-	unload(t, oldest);
+	unload(t, entry);
 	t->stats.evictions++;
 	return true;
 }
@@ -208,6 +237,8 @@ static int get_key(
 		t->stats.loaded++;
 	}
 	entry->used = ++t->clock;
+	entry->used_ms = now_ms();
+	entry->user = t->user;
 	*ret = entry;
 	return 0;
 }

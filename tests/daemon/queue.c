@@ -32,7 +32,7 @@ static void add(struct queue_account *a)
 
 static int serve(uint64_t cost)
 {
-	struct queue_entry *e = queue_pop(&q);
+	struct queue_entry *e = queue_pop(&q, NULL, NULL);
 
 	cr_assert_not_null(e);
 	queue_charge(&q, e->account, cost);
@@ -53,7 +53,7 @@ Test(queue, is_first_in_first_out_within_a_connection)
 	}
 	for (int i = 0; i < 10; i++)
 		cr_assert_eq(serve(COST), i);
-	cr_assert_null(queue_pop(&q));
+	cr_assert_null(queue_pop(&q, NULL, NULL));
 }
 
 Test(queue, takes_turns_between_connections_of_a_user)
@@ -91,7 +91,7 @@ Test(queue, shares_time_and_not_turns_between_users)
 	}
 	/* The slow one's commands take nine times as long. */
 	for (int i = 0; i < 1000; i++) {
-		struct queue_entry *e = queue_pop(&q);
+		struct queue_entry *e = queue_pop(&q, NULL, NULL);
 		int tag = list_entry(e, struct item, entry)->tag;
 		uint64_t cost = tag ? 10 : 90;
 
@@ -122,7 +122,7 @@ Test(queue, serves_a_newcomer_next_whatever_the_flood)
 		for (int i = 0; i < 10; i++)
 			cr_assert_eq(serve(COST), 0);
 		/* Arrives while the flood's next command is at the TPM. */
-		e = queue_pop(&q);
+		e = queue_pop(&q, NULL, NULL);
 		queue_push(&q, &late_flow, &one.entry);
 		queue_charge(&q, e->account, COST);
 		cr_assert_eq(serve(COST), 7);
@@ -193,7 +193,7 @@ Test(queue, cancels_what_waits_and_not_what_is_served)
 	cr_assert_not(queue_cancel(&q, &items[1].entry));
 	cr_assert_eq(q.len, 1);
 	cr_assert_eq(serve(COST), 2);
-	cr_assert_null(queue_pop(&q));
+	cr_assert_null(queue_pop(&q, NULL, NULL));
 }
 
 Test(queue, keeps_its_order_under_random_use)
@@ -224,11 +224,84 @@ Test(queue, keeps_its_order_under_random_use)
 			for (int i = 0; i < USERS; i++)
 				if (accounts[i].len > 0 && accounts[i].used < least)
 					least = accounts[i].used;
-			e = queue_pop(&q);
+			e = queue_pop(&q, NULL, NULL);
 			cr_assert_eq(e->account->used, least);
 			queue_charge(&q, e->account, 1 + dice % 20);
 			served++;
 		}
 	}
 	cr_assert_eq(served + cancelled, ITEMS);
+}
+
+static bool is_odd(void *context, const struct queue_entry *e)
+{
+	(void)context;
+	return list_entry((struct queue_entry *)e, struct item, entry)->tag % 2;
+}
+
+static int serve_preferring_odd(void)
+{
+	struct queue_entry *e = queue_pop(&q, is_odd, NULL);
+
+	cr_assert_not_null(e);
+	queue_charge(&q, e->account, COST);
+	return list_entry(e, struct item, entry)->tag;
+}
+
+Test(queue, prefers_within_an_account_and_keeps_the_order_otherwise)
+{
+	struct queue_account a;
+	struct queue_flow f;
+	struct item items[6];
+
+	add(&a);
+	queue_flow_init(&f, &a);
+	for (int i = 0; i < 6; i++) {
+		items[i].tag = i;
+		queue_push(&q, &f, &items[i].entry);
+	}
+	static const int want[] = { 1, 3, 5, 0, 2, 4 };
+
+	for (int i = 0; i < 6; i++)
+		cr_assert_eq(serve_preferring_odd(), want[i]);
+}
+
+Test(queue, prefers_nothing_across_accounts)
+{
+	struct queue_account a, b;
+	struct queue_flow fa, fb;
+	struct item even = { .tag = 0 }, odd[3] = { { .tag = 1 }, { .tag = 3 }, { .tag = 5 } };
+
+	add(&a);
+	add(&b);
+	queue_flow_init(&fa, &a);
+	queue_flow_init(&fb, &b);
+	queue_push(&q, &fa, &even.entry);
+	for (int i = 0; i < 3; i++)
+		queue_push(&q, &fb, &odd[i].entry);
+	cr_assert_eq(serve_preferring_odd(), 0);
+}
+
+/* However many preferred ones keep coming, the one before them waits at most about twice its turn. */
+Test(queue, lets_nobody_wait_for_preferred_ones_without_end)
+{
+	struct queue_account a;
+	struct queue_flow f;
+	static struct item odd[4000];
+	struct item even = { .tag = 0 };
+	int served = 0;
+
+	add(&a);
+	queue_flow_init(&f, &a);
+	for (int i = 0; i < 100; i++) {
+		odd[i].tag = 1;
+		queue_push(&q, &f, &odd[i].entry);
+	}
+	queue_push(&q, &f, &even.entry);
+	for (int next = 100; even.entry.flow; next++) {
+		cr_assert_lt(++served, 100 + 2 * 101 + 2);
+		serve_preferring_odd();
+		odd[next].tag = 1;
+		queue_push(&q, &f, &odd[next].entry);
+	}
 }

@@ -317,3 +317,21 @@ Test(tpm_bare, refuses_to_open_what_is_no_TPM)
 	cr_assert_eq(tpm_open(&t, &(struct tpm_options){ "no-such-tcti:x", true }), -ENODEV);
 	cr_assert_null(t);
 }
+
+/* Two slots, two users: the one with many keys makes room among its own. */
+Test(tpm, does_not_let_a_user_push_out_the_key_of_another)
+{
+	tpm_bed_open(&bed, true);
+	tpm_work_for(bed.tpm, 1001);
+	cr_assert(right(1));
+	for (uint64_t id = 2; id < 20; id++) {
+		tpm_work_for(bed.tpm, 1002);
+		cr_assert(right(id));
+		cr_assert(tpm_is_loaded(bed.tpm, 1));
+	}
+	/* But what nobody else uses goes in its turn. */
+	tpm_work_for(bed.tpm, 1001);
+	for (uint64_t id = 20; id < 24; id++)
+		cr_assert(right(id));
+	cr_assert_not(tpm_is_loaded(bed.tpm, 1));
+}
