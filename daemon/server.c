@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -140,6 +141,7 @@ int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 	config_done(&s->config);
 	s->config = config;
 	session_reconfigure(s);
+	malloc_trim(0); /* for a while, the old keys and the new ones were both there */
 	log_notice("reload: done, %zu keys", keystore_count(s->keys));
 	return 0;
 
