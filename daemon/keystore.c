@@ -252,7 +252,8 @@ static void warn_unresolved(const struct keystore *ks, const struct index *x)
 	if (n == 0)
 		return;
 	text_show(shown, first->text, strlen(first->text));
-	log_warning("%s/%s.json: field 'allow': '%s' does not exist here, so it allows nobody%s",
+	log_warning("%s/%s.json: field 'allow': '%s' allows nobody: no such user or group, or a "
+		    "role where there is none%s",
 		ks->dir.path, name, shown, n > 1 ? "; other keys have such entries, too" : "");
 }
 

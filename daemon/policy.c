@@ -65,8 +65,9 @@ static int read_allow(
 
 		if (!json_is_string(entry))
 			return fail(error, -EBADMSG, "must be an array of strings");
-		r = policy_who_read(
-			json_object_get_string(entry), rules[p->purpose].roles, w, error);
+		/* In a file, a role where there are none allows nobody, as a user that does not exist. */
+		r = policy_who_read(json_object_get_string(entry),
+			rules[p->purpose].roles || !strict, w, error);
 		if (r < 0)
 			return r;
 		p->n_allow++;
@@ -343,7 +344,8 @@ bool policy_allows(const struct policy *p, const struct peer *peer, enum tpmpsk_
 const struct policy_who *policy_unresolved(const struct policy *p)
 {
 	for (size_t i = 0; i < p->n_allow; i++)
-		if (!p->allow[i].resolved)
+		if (!p->allow[i].resolved ||
+			(!rules[p->purpose].roles && !(p->allow[i].roles & 1u << TPMPSK_ROLE_NONE)))
 			return &p->allow[i];
 	return NULL;
 }
