@@ -78,7 +78,7 @@ static int meaning_of(TSS2_RC rc)
 	case TSS2_ESAPI_RC_LAYER:
 		if (rc == TSS2_ESYS_RC_MEMORY)
 			return -ENOMEM;
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		/*
 		 * The way to the TPM failed, or what came back makes no sense (truncated, or its

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
 # need_packages PACKAGE...: installs what a Debian machine lacks of them; without root it says how.
 # To be read with `.` by quickstart.sh and tests/run.sh.
 

@@ -68,6 +68,7 @@ run_tests()
 	rm -f "$1/meson-logs/testlog.json"
 	# Programs under sanitizers take longer, and so does everything on a machine with other work.
 	meson test -C "$1" --no-rebuild --print-errorlogs --timeout-multiplier 3
+	# shellcheck disable=SC2046
 	set -- "$1" $(python3 tests/count.py "$1/meson-logs/testlog.json")
 	if [ $# -ne 4 ]; then
 		fail "$1: no result of its tests"

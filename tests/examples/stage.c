@@ -60,6 +60,23 @@ static void fill(const char *argv[STAGE_ARGUMENTS_MAX], const char *path, const 
 	} while (argv[n++]);
 }
 
+/* A copy of the program that every user can reach, wherever the build folder is. */
+static void copy_for_strangers(const char *program, char *path, size_t cap)
+{
+	char build[512];
+	const char *const argv[] = { "sh", "-c",
+		"cd \"$1\" && cp --parents \"$3\" client-lib/libtpmpsk.so.0 "
+		"client-lib/libtpmpsk-gnutls.so.0 \"$2\"",
+		"sh", build, stage.dir.path, program, NULL };
+	struct command_result r = { 0 };
+
+	scene_built("", build, sizeof(build));
+	cr_assert_eq(command_run(argv, NULL, &r), 0);
+	cr_assert_eq(r.status, 0, "%s", r.err);
+	command_result_done(&r);
+	snprintf(path, cap, "%s/%s", stage.dir.path, program);
+}
+
 void stage_serve(
 	struct stage_server *s, const struct command_options *options, const char *program, ...)
 {
@@ -68,7 +85,10 @@ void stage_serve(
 	va_list arguments;
 	int r;
 
-	scene_built(program, path, sizeof(path));
+	if (options && options->as_user)
+		copy_for_strangers(program, path, sizeof(path));
+	else
+		scene_built(program, path, sizeof(path));
 	va_start(arguments, program);
 	fill(argv, path, program, arguments);
 	va_end(arguments);
