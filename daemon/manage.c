@@ -218,8 +218,17 @@ void manage_finished(struct server *s, struct conn *c, struct job *job)
 	answer(s, c, job->request_id, job->opcode, n->name, status, detail);
 }
 
-/* What list and show say of a key. */
-static struct json_object *describe(const struct key *k)
+static const char *to_text(struct json_object *o, size_t *ret_len)
+{
+	return json_object_to_json_string_length(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, ret_len);
+}
+
+/*
+ * What list and show say of a key, and how long that is; NULL without memory. Where `allow` is too long for a message, its number of
+ * entries stands in its place.
+ */
+static struct json_object *describe(const struct key *k, size_t *ret_len)
 {
 	struct json_object *o = NULL;
 	char *text;
@@ -228,8 +237,16 @@ static struct json_object *describe(const struct key *k)
 		return NULL;
 	o = json_tokener_parse(text);
 	free(text);
-	if (o)
-		add_string(o, "name", k->name);
+	if (!o)
+		return NULL;
+	add_string(o, "name", k->name);
+	add_number(o, "derivations", k->derivations);
+	(void)to_text(o, ret_len);
+	if (*ret_len > TPMPSK_TEXT_MAX - 2) {
+		json_object_object_del(o, "allow");
+		add_number(o, "allow_entries", k->policy.n_allow);
+		(void)to_text(o, ret_len);
+	}
 	return o;
 }
 
@@ -239,8 +256,8 @@ void manage_key_list(
 {
 	struct tpmpsk_key_list m;
 	struct json_object *page;
+	size_t used = 2, len;
 	struct key *k;
-	size_t used = 2;
 
 	if (tpmpsk_key_list_decode(r, &m) < 0) {
 		answer(s, c, h->id, h->opcode, NULL, TPMPSK_STATUS_MALFORMED, "list");
@@ -248,17 +265,8 @@ void manage_key_list(
 	}
 	page = json_object_new_array();
 	for (k = keystore_next(s->keys, m.after); k; k = keystore_next(s->keys, k->name)) {
-		struct json_object *o = describe(k);
-		size_t len = o ? strlen(json_object_to_json_string_ext(o,
-					 JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE))
-			       : 0;
+		struct json_object *o = describe(k, &len);
 
-		if (o && len + 3 > TPMPSK_TEXT_MAX && used == 2) {
-			/* Too many names in `allow` for a list; `show` has the same bound, so say which. */
-			json_object_object_del(o, "allow");
-			len = strlen(json_object_to_json_string_ext(
-				o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-		}
 		if (!o || used + len + 1 > TPMPSK_TEXT_MAX) {
 			json_object_put(o);
 			break;
@@ -295,15 +303,15 @@ void manage_key_show(
 	struct tpmpsk_key_name m;
 	struct key *k = key_or_answer(s, c, h, tpmpsk_key_name_decode(r, &m), m.name);
 	struct json_object *o;
+	size_t len;
 
 	if (!k)
 		return;
-	o = describe(k);
+	o = describe(k, &len);
 	if (!o) {
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, "out of memory");
 		return;
 	}
-	add_number(o, "derivations", k->derivations);
 	audit_write(&s->audit, c->peer.uid, c->peer.pid,
 		&(struct audit_event){ .opcode = h->opcode, .key = k->name });
 	answer_text(s, c, h, false, o);
