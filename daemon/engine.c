@@ -28,12 +28,14 @@ struct engine {
 	struct tpm *tpm;   /* NULL while lost; TPM thread only */
 
 	pthread_mutex_t lock; /* all below */
-	pthread_cond_t work;
+	pthread_cond_t work;  /* for the TPM thread */
+	pthread_cond_t end;   /* for who stops it */
 	struct queue queue;
 	struct list done;
 	unsigned n_unseen; /* of done, since the loop last looked */
 	bool woken;        /* the loop has been told to look */
 	bool stopping;
+	bool ended; /* the TPM thread will touch nothing any more */
 	bool available;
 	size_t n_forget;
 	uint64_t forget[FORGET_MAX];
@@ -48,6 +50,14 @@ uint64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / 1000000000u),
+		.tv_nsec = (long)(ns % 1000000000u),
+	};
 }
 
 static void add_stats(struct tpm_stats *sum, const struct tpm_stats *s)
@@ -208,17 +218,13 @@ static void finish(struct engine *e, struct job *job)
 /* Waits for work; with the TPM lost, no longer than until it is time to look for it. Lock held. */
 static void wait_for_work(struct engine *e)
 {
-	uint64_t until = e->retry_ns;
-	struct timespec t = {
-		.tv_sec = (time_t)(until / 1000000000u),
-		.tv_nsec = (long)(until % 1000000000u),
-	};
+	struct timespec t = timespec_of(e->retry_ns);
 
 	if (e->tpm) {
 		pthread_cond_wait(&e->work, &e->lock);
 		return;
 	}
-	if (clock_ns() < until)
+	if (clock_ns() < e->retry_ns)
 		pthread_cond_timedwait(&e->work, &e->lock, &t);
 	pthread_mutex_unlock(&e->lock);
 	find_tpm(e);
@@ -274,7 +280,19 @@ static void *tpm_thread(void *context)
 	}
 	pthread_mutex_unlock(&e->lock);
 	lose_tpm(e);
+
+	pthread_mutex_lock(&e->lock);
+	e->ended = true;
+	pthread_cond_signal(&e->end);
+	pthread_mutex_unlock(&e->lock);
 	return NULL;
+}
+
+static void destroy_locks(struct engine *e)
+{
+	pthread_cond_destroy(&e->work);
+	pthread_cond_destroy(&e->end);
+	pthread_mutex_destroy(&e->lock);
 }
 
 static int start_thread(struct engine *e)
@@ -285,13 +303,13 @@ static int start_thread(struct engine *e)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&e->work, &attr);
+	pthread_cond_init(&e->end, &attr);
 	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&e->lock, NULL);
 	r = pthread_create(&e->thread, NULL, tpm_thread, e);
 	if (r == 0)
 		return 0;
-	pthread_cond_destroy(&e->work);
-	pthread_mutex_destroy(&e->lock);
+	destroy_locks(e);
 	return -r;
 }
 
@@ -338,21 +356,19 @@ fail:
 
 bool engine_stop(struct engine *e, unsigned timeout_ms)
 {
-	struct timespec until;
+	struct timespec until = timespec_of(clock_ns() + (uint64_t)timeout_ms * 1000000);
+	bool ended;
 
 	pthread_mutex_lock(&e->lock);
 	e->stopping = true;
 	pthread_cond_signal(&e->work);
+	while (!e->ended && pthread_cond_timedwait(&e->end, &e->lock, &until) == 0)
+		continue;
+	ended = e->ended;
 	pthread_mutex_unlock(&e->lock);
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	return pthread_clockjoin_np(e->thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+	if (ended)
+		pthread_join(e->thread, NULL);
+	return ended;
 }
 
 void engine_free(struct engine *e)
@@ -360,8 +376,7 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	queue_done(&e->queue);
-	pthread_cond_destroy(&e->work);
-	pthread_mutex_destroy(&e->lock);
+	destroy_locks(e);
 	close(e->event_fd);
 	free(e->tcti);
 	free(e);
