@@ -17,7 +17,9 @@
 
 #define RETRY_NS UINT64_C(250000000) /* between two attempts to open a TPM that was lost */
 #define BATCH 16                     /* answered jobs after which the loop is woken all the same */
-#define FORGET_MAX 32                /* more than this at a time are left to be evicted */
+#define LINGER_NS                                                                                  \
+	UINT64_C(2000000) /* how long answered jobs wait for somebody else to wake the loop */
+#define FORGET_MAX 32     /* more than this at a time are left to be evicted */
 
 struct engine {
 	struct tpm_options options;
@@ -215,21 +217,34 @@ static void finish(struct engine *e, struct job *job)
 		wake_loop(e);
 }
 
-/* Waits for work; with the TPM lost, no longer than until it is time to look for it. Lock held. */
-static void wait_for_work(struct engine *e)
+static void wait_without_tpm(struct engine *e)
 {
-	struct timespec t = timespec_of(e->retry_ns);
+	struct timespec until = timespec_of(e->retry_ns);
 
-	if (e->tpm) {
-		pthread_cond_wait(&e->work, &e->lock);
-		return;
-	}
 	if (clock_ns() < e->retry_ns)
-		pthread_cond_timedwait(&e->work, &e->lock, &t);
+		pthread_cond_timedwait(&e->work, &e->lock, &until);
 	pthread_mutex_unlock(&e->lock);
 	find_tpm(e);
 	pthread_mutex_lock(&e->lock);
 	publish(e);
+}
+
+/* Nothing is queued. Lock held. */
+static void wait_for_work(struct engine *e)
+{
+	struct timespec until;
+
+	if (!e->tpm) {
+		wait_without_tpm(e);
+	} else if (list_empty(&e->done)) {
+		pthread_cond_wait(&e->work, &e->lock);
+	} else {
+		/* A client that asks one thing after the other wakes the loop by its next request: give it a moment. */
+		until = timespec_of(clock_ns() + LINGER_NS);
+		if (pthread_cond_timedwait(&e->work, &e->lock, &until) == ETIMEDOUT &&
+			!list_empty(&e->done))
+			wake_loop(e);
+	}
 }
 
 /* A load costs several HMACs: requests for keys that are there go before those that push them out. */
@@ -253,8 +268,6 @@ static void *tpm_thread(void *context)
 		forget_keys(e);
 		entry = queue_pop(&e->queue, needs_no_load, e);
 		if (!entry) {
-			if (!list_empty(&e->done))
-				wake_loop(e);
 			wait_for_work(e);
 			continue;
 		}
@@ -391,8 +404,9 @@ void engine_submit(struct engine *e, struct queue_flow *flow, struct job *job)
 {
 	pthread_mutex_lock(&e->lock);
 	queue_push(&e->queue, flow, &job->entry);
-	pthread_cond_signal(&e->work);
 	pthread_mutex_unlock(&e->lock);
+	/* Behind the unlock, or the TPM thread would wake up to wait for the lock. */
+	pthread_cond_signal(&e->work);
 }
 
 bool engine_cancel(struct engine *e, struct job *job)
