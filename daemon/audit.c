@@ -58,17 +58,25 @@ void audit_close(struct audit *a)
 	a->fd = -1;
 }
 
-static void count_lost(struct audit *a, const char *text, size_t len)
+static uint64_t lines_in(const char *text, size_t len)
 {
+	uint64_t n = 0;
+
 	for (size_t i = 0; i < len; i++)
-		a->lost += text[i] == '\n';
+		n += text[i] == '\n';
+	return n;
 }
 
 void audit_flush(struct audit *a)
 {
 	size_t done = 0;
 
-	while (a->fd >= 0 && done < a->len) {
+	if (a->len == 0)
+		return;
+	/* Half a line that a full disk left must not have the next one glued to it. */
+	if (a->fd >= 0 && a->torn && write(a->fd, "\n", 1) == 1)
+		a->torn = false;
+	while (a->fd >= 0 && !a->torn && done < a->len) {
 		ssize_t n = write(a->fd, a->buffer + done, a->len - done);
 
 		if (n < 0 && errno == EINTR)
@@ -77,7 +85,12 @@ void audit_flush(struct audit *a)
 			break; /* a full disk must not stop the service; the number of lost lines is kept */
 		done += (size_t)n;
 	}
-	count_lost(a, a->buffer + done, a->len - done);
+	if (done > 0)
+		a->torn = a->buffer[done - 1] != '\n';
+	if (lines_in(a->buffer, done) > 0)
+		a->lost -= a->said; /* the first line said it */
+	a->said = 0;
+	a->lost += lines_in(a->buffer + done, a->len - done);
 	a->len = 0;
 }
 
@@ -153,12 +166,30 @@ static void add_time(struct line *l)
 		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000);
 }
 
+/* Whether one more refusal may be written. */
+static bool take_budget(struct audit_budget *b)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (b->second != now.tv_sec) {
+		b->second = now.tv_sec;
+		b->lines = 0;
+	}
+	if (b->lines++ < AUDIT_REFUSALS_PER_SECOND)
+		return true;
+	b->left_out++;
+	return false;
+}
+
 void audit_write(struct audit *a, uid_t uid, pid_t pid, const struct audit_event *e)
 {
 	struct line l = { .len = 0 };
 
-	if (a->fd < 0)
+	if (a->fd < 0 || (e->budget && !take_budget(e->budget)))
 		return;
+	if (sizeof(a->buffer) - a->len < sizeof(l.text))
+		audit_flush(a);
 	add_time(&l);
 	add(&l, ",\"uid\":%u,\"pid\":%d,\"request\":\"%s\"", uid, pid,
 		audit_opcode_name(e->opcode));
@@ -173,13 +204,15 @@ void audit_write(struct audit *a, uid_t uid, pid_t pid, const struct audit_event
 	add(&l, ",\"status\":\"%s\"", tpmpsk_status_name(e->status));
 	if (e->queue_us || e->tpm_us)
 		add(&l, ",\"queue_us\":%" PRIu64 ",\"tpm_us\":%" PRIu64, e->queue_us, e->tpm_us);
-	if (a->lost) {
-		add(&l, ",\"lost\":%" PRIu64, a->lost);
-		a->lost = 0;
+	if (e->budget && e->budget->left_out) {
+		add(&l, ",\"left_out\":%" PRIu64, e->budget->left_out);
+		e->budget->left_out = 0;
+	}
+	if (a->lost > a->said) {
+		add(&l, ",\"lost\":%" PRIu64, a->lost - a->said);
+		a->said = a->lost;
 	}
 	add(&l, "}\n");
-	if (sizeof(a->buffer) - a->len < l.len)
-		audit_flush(a);
 	memcpy(a->buffer + a->len, l.text, l.len);
 	a->len += l.len;
 }

@@ -126,14 +126,29 @@ void conn_update_events(struct server *s, struct conn *c)
 		c->events = events;
 }
 
+/* How many packets may be read now: as there is room, and no more per user and round, over however many connections. */
+static size_t share(const struct server *s, const struct conn *c)
+{
+	size_t left = SERVER_PACKETS;
+
+	if (c->user->round != s->round) {
+		c->user->round = s->round;
+		c->user->packets = 0;
+	}
+	left = c->user->packets < left ? left - c->user->packets : 0;
+	return room(c) < left ? room(c) : left;
+}
+
 /* Handles what has arrived, in one system call however many packets those are. */
 static void read_packets(struct server *s, struct conn *c)
 {
 	struct mmsghdr messages[SERVER_PACKETS] = { 0 };
 	struct iovec iovs[SERVER_PACKETS];
-	size_t want = room(c) < SERVER_PACKETS ? room(c) : SERVER_PACKETS;
+	size_t want = share(s, c);
 	int n;
 
+	if (want == 0)
+		return; /* others' turn; epoll will say again that there is something */
 	for (size_t i = 0; i < want; i++) {
 		iovs[i] = (struct iovec){ s->packets[i], sizeof(s->packets[i]) };
 		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iovs[i], .msg_iovlen = 1 };
@@ -142,6 +157,7 @@ static void read_packets(struct server *s, struct conn *c)
 	n = recvmmsg(c->outlet->fd, messages, (unsigned)want, MSG_DONTWAIT | MSG_TRUNC, NULL);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		conn_close(s, c);
+	c->user->packets += n > 0 ? (unsigned)n : 0;
 	for (int i = 0; i < n; i++) {
 		size_t len = messages[i].msg_len;
 
@@ -253,7 +269,6 @@ void conn_close(struct server *s, struct conn *c)
 	s->n_conns--;
 	list_remove(&c->link);
 	list_append(&s->dying, &c->link);
-	server_resume_accept(s);
 }
 
 void conn_free_dying(struct server *s)
@@ -268,20 +283,4 @@ void conn_free_dying(struct server *s)
 		outlet_unref(c->outlet);
 		free(c);
 	}
-}
-
-bool conn_has_rights(struct server *s, struct conn *c, uint8_t purpose)
-{
-	uint32_t bit = UINT32_C(1) << purpose;
-
-	if (c->rights_generation != keystore_generation(s->keys)) {
-		c->rights_generation = keystore_generation(s->keys);
-		c->rights_known = c->rights = 0;
-	}
-	if (!(c->rights_known & bit)) {
-		c->rights_known |= bit;
-		if (keystore_any_allowed(s->keys, &c->peer, purpose))
-			c->rights |= bit;
-	}
-	return c->rights & bit;
 }

@@ -25,7 +25,7 @@ struct outlet {
 };
 
 struct outlet *outlet_ref(struct outlet *o);
-/* Any thread. Takes NULL. */
+/* Takes NULL. */
 void outlet_unref(struct outlet *o);
 
 struct conn {
@@ -41,10 +41,6 @@ struct conn {
 	unsigned n_unsent;
 	uint32_t events; /* what epoll watches for */
 	bool closed;
-
-	/* Bit n: may use some key of purpose n; as of that generation of the key directory. */
-	uint64_t rights_generation;
-	uint32_t rights_known, rights;
 };
 
 /* Takes over fd, whatever it returns. 0 or -errno. */
@@ -57,9 +53,6 @@ void conn_free_dying(struct server *s);
 void conn_send(struct server *s, struct conn *c, const uint8_t *packet, size_t len);
 void conn_send_error(struct server *s, struct conn *c, uint32_t id, uint8_t opcode,
 	enum tpmpsk_status status, uint32_t retry_after_ms, const char *detail);
-
-/* Whether the peer may use any key of a purpose; the answer costs the same whoever asks. */
-bool conn_has_rights(struct server *s, struct conn *c, uint8_t purpose);
 
 /* Begins or goes on reading, as far as there is room. */
 void conn_update_events(struct server *s, struct conn *c);

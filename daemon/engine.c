@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define RETRY_NS UINT64_C(250000000) /* between two attempts to open a TPM that was lost */
+#define SAY_NS UINT64_C(60000000000) /* between two lines that it is still lost */
 #define BATCH 16                     /* answered jobs after which the loop is woken all the same */
 #define LINGER_NS                                                                                  \
 	UINT64_C(2000000) /* how long answered jobs wait for somebody else to wake the loop */
@@ -27,6 +28,7 @@ struct engine {
 	pthread_t thread;
 	int event_fd;
 	uint64_t retry_ns; /* when a lost TPM is tried again; TPM thread only */
+	uint64_t say_ns;   /* when it is said again that it is lost; TPM thread only */
 	struct tpm *tpm;   /* NULL while lost; TPM thread only */
 
 	pthread_mutex_t lock; /* all below */
@@ -97,11 +99,15 @@ static void find_tpm(struct engine *e)
 
 	if (e->tpm || now < e->retry_ns)
 		return;
+	e->options.quiet = now < e->say_ns;
+	if (!e->options.quiet)
+		e->say_ns = now + SAY_NS;
 	if (tpm_open(&e->tpm, &e->options) < 0) {
 		e->tpm = NULL;
 		e->retry_ns = clock_ns() + RETRY_NS;
 		return;
 	}
+	e->say_ns = 0;
 	log_notice("TPM: available again");
 }
 
@@ -268,7 +274,8 @@ static void *tpm_thread(void *context)
 		forget_keys(e);
 		entry = queue_pop(&e->queue, needs_no_load, e);
 		if (!entry) {
-			wait_for_work(e);
+			if (!e->stopping) /* set while the lock was open in forget_keys(), perhaps */
+				wait_for_work(e);
 			continue;
 		}
 		job = list_entry(entry, struct job, entry);

@@ -29,21 +29,42 @@ static const char *key_name(const struct key *key, const struct new_key *new_key
 }
 
 /* One line for the audit and one count, for whatever a job came to. */
-static void record(struct server *s, uid_t uid, pid_t pid, const struct audit_event *event)
+static void record(struct server *s, struct user *user, pid_t pid, const struct audit_event *event)
 {
+	struct audit_event e = *event;
+
 	if (event->opcode == TPMPSK_OP_DERIVE)
 		s->counts[event->status]++;
-	audit_write(&s->audit, uid, pid, event);
+	e.budget = e.status == TPMPSK_STATUS_OK ? NULL : &user->audit;
+	audit_write(&s->audit, user->uid, pid, &e);
 }
 
-/* Requests ahead of one more of this connection that are too many, or 0. */
-static unsigned over_bounds(const struct server *s, const struct conn *c)
+/*
+ * Requests ahead of one more of this connection that are too many, or 0. What has been answered but not collected is collected first,
+ * and the job that the TPM works at is not in the queue: who asks one thing after the other is never too many.
+ */
+static unsigned over_bounds(struct server *s, const struct conn *c)
 {
 	const struct config_limits *limits = &s->config.limits;
 
-	if (c->user->requests >= limits->queue_per_user)
+	if (c->user->requests >= limits->queue_per_user || s->n_jobs >= limits->queue)
+		server_collect(s);
+	if (c->closed)
+		return 1; /* by what was collected: nobody is left to answer */
+	if (c->user->requests > limits->queue_per_user)
 		return c->user->requests;
-	return s->n_jobs >= limits->queue ? s->n_jobs : 0;
+	return s->n_jobs > limits->queue ? s->n_jobs : 0;
+}
+
+/* In the order of deadlines: at the end, unless a reload has made them shorter. */
+static void insert_by_deadline(struct list *deadlines, struct job *job)
+{
+	struct list *behind = deadlines;
+
+	while (behind->prev != deadlines &&
+		list_entry(behind->prev, struct job, deadline_link)->deadline_ns > job->deadline_ns)
+		behind = behind->prev;
+	list_append(behind, &job->deadline_link); /* before `behind` */
 }
 
 static void attach(struct server *s, struct conn *c, struct job *job)
@@ -52,7 +73,7 @@ static void attach(struct server *s, struct conn *c, struct job *job)
 	job->outlet = outlet_ref(c->outlet);
 	job->pid = c->peer.pid;
 	list_append(&c->jobs, &job->conn_link);
-	list_append(&s->deadlines, &job->deadline_link);
+	insert_by_deadline(&s->deadlines, job);
 	c->n_jobs++;
 }
 
@@ -100,7 +121,7 @@ struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header
 	struct job *job = ahead ? NULL : alloc(s, c->user, kind, key);
 
 	if (!job) {
-		record(s, c->peer.uid, c->peer.pid,
+		record(s, c->user, c->peer.pid,
 			&(struct audit_event){
 				.opcode = h->opcode,
 				.status = TPMPSK_STATUS_BUSY,
@@ -187,7 +208,9 @@ static void fill_times(const struct job *job, struct audit_event *event)
 		event->queue_us = (clock_ns() - job->received_ns) / 1000;
 		return;
 	}
-	event->queue_us = (job->started_ns - job->received_ns) / 1000;
+	/* Who joined the wait for an epoch secret while it was being fetched has waited for nobody else. */
+	if (job->started_ns > job->received_ns)
+		event->queue_us = (job->started_ns - job->received_ns) / 1000;
 	event->tpm_us = (job->finished_ns - job->started_ns) / 1000;
 }
 
@@ -207,9 +230,7 @@ void job_deliver(struct job *job)
 	if (job->kind != JOB_DERIVE || job->result < 0 || atomic_exchange(&job->answered, true))
 		return;
 	len = encode_derived(job, packet, sizeof(packet));
-	/* Also when the peer has gone: nobody is left to send it to a second time. */
-	job->sent = send(job->outlet->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
-		    (errno != EAGAIN && errno != EINTR && errno != ENOBUFS);
+	job->sent = send(job->outlet->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 	sodium_memzero(packet, sizeof(packet));
 }
 
@@ -230,7 +251,7 @@ static void answer_derive(struct server *s, struct conn *c, struct job *job)
 		if (log_allowed(&s->result_log))
 			log_error("key %s: %s", job->key->name, detail);
 	}
-	record(s, job->user->uid, job->pid, &event);
+	record(s, job->user, job->pid, &event);
 	if (event.status == TPMPSK_STATUS_OK)
 		job->key->derivations++;
 	if (job->sent || !c)
@@ -283,7 +304,7 @@ void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint
 		list_remove(&job->deadline_link);
 		return;
 	}
-	record(s, c->peer.uid, c->peer.pid, &event);
+	record(s, c->user, c->peer.pid, &event);
 	job_abandon(s, job);
 	conn_send_error(s, c, id, event.opcode, status, retry_after_ms, detail);
 }

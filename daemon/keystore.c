@@ -7,6 +7,7 @@
  */
 #include "daemon/keystore.h"
 
+#include "daemon/grants.h"
 #include "daemon/keydir.h"
 #include "daemon/log.h"
 #include "daemon/text.h"
@@ -34,6 +35,8 @@ struct keystore {
 	uint8_t hash_key[crypto_shorthash_KEYBYTES];
 	uint64_t next_id;
 	uint64_t generation;
+	struct grants grants; /* as of grants_generation */
+	uint64_t grants_generation;
 };
 
 struct key *key_ref(struct key *k)
@@ -305,6 +308,7 @@ void keystore_free(struct keystore *ks)
 {
 	if (!ks)
 		return;
+	grants_done(&ks->grants);
 	index_done(&ks->index);
 	keydir_close(&ks->dir);
 	free(ks);
@@ -389,17 +393,29 @@ struct key *keystore_next(const struct keystore *ks, const char *after)
 	return i < ks->index.count ? ks->index.by_name[i] : NULL;
 }
 
-bool keystore_any_allowed(const struct keystore *ks, const struct peer *peer, uint8_t purpose)
+/* Without memory the old digest is kept: rights that were just given may be unknown for a moment, none are made up. */
+static void update_grants(struct keystore *ks)
 {
-	for (size_t i = 0; i < ks->index.count; i++) {
-		const struct policy *p = &ks->index.by_name[i]->policy;
+	struct grants fresh = { 0 };
+	int r = 0;
 
-		for (size_t k = 0; p->purpose == purpose && k < p->n_allow; k++)
-			for (unsigned role = 0; role < TPMPSK_ROLE_COUNT; role++)
-				if (policy_who_matches(&p->allow[k], peer, role))
-					return true;
+	for (size_t i = 0; r == 0 && i < ks->index.count; i++)
+		r = grants_add(&fresh, &ks->index.by_name[i]->policy);
+	if (r < 0) {
+		grants_done(&fresh);
+		return;
 	}
-	return false;
+	grants_finish(&fresh);
+	grants_done(&ks->grants);
+	ks->grants = fresh;
+	ks->grants_generation = ks->generation;
+}
+
+bool keystore_any_allowed(struct keystore *ks, const struct peer *peer, uint8_t purpose)
+{
+	if (ks->grants_generation != ks->generation)
+		update_grants(ks);
+	return grants_any(&ks->grants, peer, purpose);
 }
 
 int keystore_add(struct keystore *ks, const char *name, struct policy *policy, struct keyfile *file,

@@ -70,11 +70,8 @@ struct key *keystore_by_name(const struct keystore *ks, const char *name);
 /* The first key behind a name in strcmp order ("" for the first of all), or NULL. No scan. */
 struct key *keystore_next(const struct keystore *ks, const char *after);
 
-/*
- * Whether the peer may use any key of the purpose, in any role. Scans; callers keep the answer for
- * a generation.
- */
-bool keystore_any_allowed(const struct keystore *ks, const struct peer *peer, uint8_t purpose);
+/* Whether the peer may use any key of the purpose, in any role. No scan, but after a change. */
+bool keystore_any_allowed(struct keystore *ks, const struct peer *peer, uint8_t purpose);
 
 /*
  * Durable when it returns 0: the key is on the disk and in the index. Takes over policy and file

@@ -65,6 +65,8 @@ static struct bucket *find(struct limiter *l, uint64_t key_id, uid_t uid, uint64
 	if (l->count >= l->sweep_at) {
 		sweep(l, now_ns);
 		l->sweep_at = 2 * l->count > SWEEP_FIRST ? 2 * l->count : SWEEP_FIRST;
+		if (l->sweep_at > LIMITER_ENTRIES_MAX)
+			l->sweep_at = LIMITER_ENTRIES_MAX;
 	}
 	if (l->count >= LIMITER_ENTRIES_MAX)
 		return NULL;

@@ -18,8 +18,8 @@ void log_init(const char *name)
 	with_priority = getenv("JOURNAL_STREAM");
 }
 
-__attribute__((format(printf, 3, 0)))
-static void emit(enum log_level level, int r, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void emit(
+	enum log_level level, int r, const char *format, va_list args)
 {
 	char line[1024];
 	size_t len;

@@ -5,6 +5,13 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+static int compare(const void *a, const void *b)
+{
+	gid_t x = *(const gid_t *)a, y = *(const gid_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 int peer_read(int fd, struct peer *ret)
 {
 	struct ucred cred;
@@ -28,6 +35,8 @@ int peer_read(int fd, struct peer *ret)
 			return r;
 		}
 	}
+	if (len > 0)
+		qsort(groups, len / sizeof(gid_t), sizeof(gid_t), compare);
 	*ret = (struct peer){
 		.uid = cred.uid,
 		.gid = cred.gid,
@@ -46,10 +55,6 @@ void peer_done(struct peer *p)
 
 bool peer_in_group(const struct peer *p, gid_t gid)
 {
-	if (p->gid == gid)
-		return true;
-	for (size_t i = 0; i < p->n_groups; i++)
-		if (p->groups[i] == gid)
-			return true;
-	return false;
+	return p->gid == gid ||
+	       (p->n_groups > 0 && bsearch(&gid, p->groups, p->n_groups, sizeof(gid), compare));
 }

@@ -16,7 +16,7 @@ struct peer {
 	gid_t gid;
 	pid_t pid;
 	size_t n_groups;
-	gid_t *groups;
+	gid_t *groups; /* sorted */
 };
 
 /* 0 or -errno of getsockopt(2). */

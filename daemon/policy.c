@@ -341,11 +341,15 @@ bool policy_allows(const struct policy *p, const struct peer *peer, enum tpmpsk_
 	return false;
 }
 
+bool policy_may_match(const struct policy *p, const struct policy_who *w)
+{
+	return w->resolved && (rules[p->purpose].roles || (w->roles & 1u << TPMPSK_ROLE_NONE));
+}
+
 const struct policy_who *policy_unresolved(const struct policy *p)
 {
 	for (size_t i = 0; i < p->n_allow; i++)
-		if (!p->allow[i].resolved ||
-			(!rules[p->purpose].roles && !(p->allow[i].roles & 1u << TPMPSK_ROLE_NONE)))
+		if (!policy_may_match(p, &p->allow[i]))
 			return &p->allow[i];
 	return NULL;
 }

@@ -71,6 +71,9 @@ int policy_print(const struct policy *p, char **ret_text) __attribute__((warn_un
 /* Whether the peer may use the key in a role (TPMPSK_ROLE_NONE where the purpose has none). */
 bool policy_allows(const struct policy *p, const struct peer *peer, enum tpmpsk_role role);
 
+/* Whether an entry of the policy can match anybody at all. */
+bool policy_may_match(const struct policy *p, const struct policy_who *w);
+
 /* The first entry that can match nobody (no such user or group, or a role where there are none), or NULL. */
 const struct policy_who *policy_unresolved(const struct policy *p);
 

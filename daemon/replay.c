@@ -28,8 +28,9 @@ struct entry {
 };
 
 struct slot {
-	uint64_t number;  /* stamp / SLOT_MS */
-	uint64_t used_ms; /* monotonic: when the last entry came */
+	uint64_t number; /* stamp / SLOT_MS */
+	/* monotonic: when it leaves the window by the clock that its entries came by */
+	uint64_t keep_until_ms;
 	uint32_t first;
 };
 
@@ -205,7 +206,7 @@ static void forget(struct replay *r, uint64_t now_ms, uint64_t monotonic_ms)
 		uint32_t next;
 
 		if (now_ms < r->window_ms || (s->number + 1) * SLOT_MS > now_ms - r->window_ms ||
-			monotonic_ms - s->used_ms < r->window_ms) {
+			monotonic_ms < s->keep_until_ms) {
 			i++;
 			continue;
 		}
@@ -252,6 +253,7 @@ enum replay_verdict replay_check(struct replay *r, uint64_t now_ms, uint64_t mon
 	uint8_t name[sizeof(uid) + 64], digest[crypto_shorthash_siphashx24_BYTES];
 	uint32_t *bucket = bucket_of(r, key_id, stamp_ms, nonce);
 	struct entry *e = find(r, *bucket, key_id, stamp_ms, nonce);
+	uint64_t end_ms, keep_until_ms;
 	struct slot *slot;
 	uint32_t index;
 
@@ -280,8 +282,24 @@ enum replay_verdict replay_check(struct replay *r, uint64_t now_ms, uint64_t mon
 	memcpy(e->handshake, digest, sizeof(digest));
 	*bucket = index + 1;
 	slot->first = index;
-	slot->used_ms = monotonic_ms;
+	end_ms = (slot->number + 1) * SLOT_MS + r->window_ms;
+	keep_until_ms = monotonic_ms + (end_ms > now_ms ? end_ms - now_ms : 0);
+	if (slot->keep_until_ms < keep_until_ms)
+		slot->keep_until_ms = keep_until_ms;
 	return REPLAY_FRESH;
+}
+
+void replay_take_back(struct replay *r, uint64_t key_id, uint64_t stamp_ms,
+	const uint8_t nonce[REPLAY_NONCE_SIZE])
+{
+	struct entry *e = find(r, *bucket_of(r, key_id, stamp_ms, nonce), key_id, stamp_ms, nonce);
+	struct slot *slot = slot_of(r, stamp_ms);
+
+	/* The last one that was added is its slot's first. */
+	if (!e || !slot || e != &r->entries[slot->first])
+		return;
+	slot->first = e->next_in_slot;
+	release(r, (uint32_t)(e - r->entries));
 }
 
 void replay_set_window(struct replay *r, uint64_t window_ms)

@@ -3,7 +3,8 @@
  * replay - which session identities have been used, for as long as they could be used again.
  *
  * Bounded: `capacity` entries, whose memory is touched as it is needed. What is forgotten stays refused: the times of forgotten entries
- * are kept as a few ranges, so that no jump of the clock, forwards or backwards, opens a window for what was seen before. When there
+ * are kept as a few ranges, so that no jump of the clock, forwards or
+ * backwards, opens a window for what this process has seen before. When there
  * is no room the answer is "full", never "accept". The caller brings the time and has checked the tag, so that a forged identity takes
  * no place. Loop thread only.
  */
@@ -47,7 +48,13 @@ enum replay_verdict replay_check(struct replay *r, uint64_t now_ms, uint64_t mon
 	uint64_t key_id, uint64_t stamp_ms, const uint8_t nonce[REPLAY_NONCE_SIZE], uint32_t uid,
 	const uint8_t *handshake, size_t handshake_len);
 
-/* A new window or capacity after a reload; entries stay. A smaller capacity takes effect as entries are forgotten. */
+/*
+ * Takes back what the last replay_check() remembered: it said fresh, but the identity was not used after all. The same arguments.
+ */
+void replay_take_back(struct replay *r, uint64_t key_id, uint64_t stamp_ms,
+	const uint8_t nonce[REPLAY_NONCE_SIZE]);
+
+/* A new window after a reload; entries stay. */
 void replay_set_window(struct replay *r, uint64_t window_ms);
 
 void replay_stats(const struct replay *r, struct replay_stats *ret);

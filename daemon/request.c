@@ -63,8 +63,9 @@ void request_handle(struct server *s, struct conn *c, const uint8_t *packet, siz
 	}
 	if (type->who == ADMINS && !config_is_admin(&s->config, &c->peer)) {
 		audit_write(&s->audit, c->peer.uid, c->peer.pid,
-			&(struct audit_event){
-				.opcode = h.opcode, .status = TPMPSK_STATUS_DENIED });
+			&(struct audit_event){ .opcode = h.opcode,
+				.status = TPMPSK_STATUS_DENIED,
+				.budget = &c->user->audit });
 		conn_send_error(s, c, h.id, h.opcode, TPMPSK_STATUS_DENIED, 0, "");
 		return;
 	}
@@ -94,10 +95,11 @@ static void handle_hello(
 }
 
 /* Refuses a derive request that does not get as far as a job. */
-static void refuse(struct server *s, struct conn *c, uint32_t id, const struct audit_event *event,
+static void refuse(struct server *s, struct conn *c, uint32_t id, struct audit_event *event,
 	const char *detail)
 {
 	s->counts[event->status]++;
+	event->budget = &c->user->audit;
 	audit_write(&s->audit, c->peer.uid, c->peer.pid, event);
 	conn_send_error(s, c, id, TPMPSK_OP_DERIVE, event->status, 0, detail);
 }
@@ -115,11 +117,15 @@ static void derive(struct server *s, struct conn *c, const struct tpmpsk_header 
 		refuse(s, c, h->id, &event, "session identity");
 		return;
 	}
+	/* First, and without a look at the key: who has no right is not to learn from anything, time included, which there are. */
+	if (!keystore_any_allowed(s->keys, &c->peer, q->purpose)) {
+		event.status = TPMPSK_STATUS_DENIED;
+		refuse(s, c, h->id, &event, "");
+		return;
+	}
 	key = keystore_find(s->keys, q->purpose, q->identity, identity_len);
 	if (!key || !policy_allows(&key->policy, &c->peer, q->role)) {
-		/* Nothing here may depend on whether the key exists. */
-		event.status = conn_has_rights(s, c, q->purpose) ? TPMPSK_STATUS_UNKNOWN_IDENTITY
-								 : TPMPSK_STATUS_DENIED;
+		event.status = TPMPSK_STATUS_UNKNOWN_IDENTITY;
 		refuse(s, c, h->id, &event, "");
 		return;
 	}

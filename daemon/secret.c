@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -84,6 +85,27 @@ void slab_put(struct slab *s, void *block)
 	s->in_use--;
 }
 
+/* Whether more than the limit could be locked: it is infinite, or we are privileged. */
+static bool lock_is_unlimited(void)
+{
+	struct rlimit limit;
+	size_t size;
+	void *probe;
+	bool locked;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return false;
+	if (limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	size = (size_t)limit.rlim_cur + CHUNK_SIZE;
+	probe = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (probe == MAP_FAILED)
+		return false;
+	locked = mlock2(probe, size, MLOCK_ONFAULT) == 0;
+	munmap(probe, size);
+	return locked;
+}
+
 void secret_harden_process(void)
 {
 	const struct rlimit no_core = { 0, 0 };
@@ -92,7 +114,11 @@ void secret_harden_process(void)
 		log_warning_r(-errno, "forbid dumps");
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		log_warning_r(-errno, "forbid core files");
-	/* Pages are locked as they are first used: locking all that is mapped would hold whole libraries in memory. */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+	/*
+	 * Pages are locked as they are first used: locking all that is mapped would hold whole libraries in memory. Every later mapping
+	 * counts in full against the limit all the same, so where there is one, only what exists now is locked here; the slabs lock
+	 * themselves.
+	 */
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT | (lock_is_unlimited() ? MCL_FUTURE : 0)) < 0)
 		log_warning_r(-errno, "lock memory: secrets may reach swap (raise LimitMEMLOCK)");
 }

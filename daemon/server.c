@@ -6,6 +6,7 @@
 #include "daemon/job.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
@@ -23,6 +24,8 @@
 
 #define EVENTS_PER_ROUND 64
 #define ACCEPTS_PER_EVENT 16
+#define ACCEPT_PAUSE_NS UINT64_C(100000000)
+#define STOP_MS 10000 /* for what the TPM is doing, and to flush what is loaded */
 
 /* "FILE: field 'NAME': …" for what turns out wrong when a value is put to use. */
 static void field_error(const struct server *s, char error[SERVER_ERROR_SIZE], const char *field,
@@ -50,16 +53,19 @@ static int watch(struct server *s, int fd, struct source *source)
 
 static void watch_listener(struct server *s, bool on)
 {
-	struct epoll_event ev = { .events = on ? EPOLLIN : 0, .data.ptr = &s->on_listen };
+	struct epoll_event ev = { .events = on ? (uint32_t)EPOLLIN : 0, .data.ptr = &s->on_listen };
 
-	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &ev) == 0)
-		s->accepting = on;
+	s->accept_again_ns = on ? 0 : clock_ns() + ACCEPT_PAUSE_NS;
+	if (epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &ev) < 0)
+		log_error_r(-errno, "watch the socket");
 }
 
-void server_resume_accept(struct server *s)
+/* When to be called next; 0: not at all. */
+static uint64_t resume_accept(struct server *s, uint64_t now_ns)
 {
-	if (!s->accepting && s->listen_fd >= 0)
+	if (s->accept_again_ns && now_ns >= s->accept_again_ns)
 		watch_listener(s, true);
+	return s->accept_again_ns;
 }
 
 static void on_listen(struct server *s, struct source *source, uint32_t events)
@@ -72,11 +78,10 @@ static void on_listen(struct server *s, struct source *source, uint32_t events)
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 				      errno == ENOBUFS)) {
+			/* Who it is that holds what is missing is not ours to know: try again in a while. */
 			if (log_allowed(&s->accept_log))
-				log_warning_r(
-					-errno, "accept: waiting until a connection has gone");
-			if (s->n_conns > 0)
-				watch_listener(s, false);
+				log_warning_r(-errno, "accept: waiting");
+			watch_listener(s, false);
 			return;
 		}
 		if (fd < 0)
@@ -87,7 +92,7 @@ static void on_listen(struct server *s, struct source *source, uint32_t events)
 	}
 }
 
-static void collect(struct server *s)
+void server_collect(struct server *s)
 {
 	struct job *job;
 
@@ -106,12 +111,32 @@ static void on_engine(struct server *s, struct source *source, uint32_t events)
 	(void)events;
 }
 
-/* tcti, socket, keys and encrypt_sessions are what a running daemon stands on: their new values wait for a restart. */
-static bool same_ground(const struct config *a, const struct config *b)
+static void swap(char **a, char **b)
 {
-	return strcmp(a->tcti, b->tcti) == 0 && strcmp(a->socket, b->socket) == 0 &&
-	       strcmp(a->keys, b->keys) == 0 && a->encrypt_sessions == b->encrypt_sessions &&
-	       a->socket_mode == b->socket_mode;
+	char *t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/*
+ * tcti, socket, keys and some more are what a running daemon stands on: the new values wait for a restart, and until then the old ones are
+ * what we have. Says whether there was a difference.
+ */
+static bool keep_ground(struct config *old, struct config *new)
+{
+	bool same = strcmp(old->tcti, new->tcti) == 0 && strcmp(old->socket, new->socket) == 0 &&
+		    strcmp(old->keys, new->keys) == 0 && old->socket_mode == new->socket_mode &&
+		    old->encrypt_sessions == new->encrypt_sessions &&
+		    old->replay_entries == new->replay_entries;
+
+	swap(&old->tcti, &new->tcti);
+	swap(&old->socket, &new->socket);
+	swap(&old->keys, &new->keys);
+	new->socket_mode = old->socket_mode;
+	new->encrypt_sessions = old->encrypt_sessions;
+	new->replay_entries = old->replay_entries;
+	return same;
 }
 
 int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
@@ -134,9 +159,9 @@ int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 		config_done(&config);
 		goto fail;
 	}
-	if (!same_ground(&s->config, &config))
-		log_warning("reload: tcti, socket, socket_mode, keys and encrypt_sessions change "
-			    "at the next start");
+	if (!keep_ground(&s->config, &config))
+		log_warning("reload: tcti, socket, socket_mode, keys, encrypt_sessions and "
+			    "replay_entries change at the next start");
 	audit_switch(&s->audit, audit_fd);
 	config_done(&s->config);
 	s->config = config;
@@ -167,6 +192,8 @@ static void on_signal(struct server *s, struct source *source, uint32_t events)
 		if (server_reload(s, error) < 0)
 			notify_state("STATUS=Reload failed; the configuration and keys before it "
 				     "stay in force.");
+		else
+			notify_state("STATUS=Reloaded.");
 		notify_state("READY=1");
 	}
 }
@@ -187,18 +214,19 @@ static int open_signals(struct server *s)
 	return s->signal_fd < 0 ? -errno : 0;
 }
 
-/* The socket that systemd handed over, checked: it must be what clients expect. */
+/* The socket that systemd handed over, checked: it must be what clients expect, and not block the loop. */
 static int take_listen_fd(int fd)
 {
-	int type, listening;
-	socklen_t len = sizeof(type);
+	int domain, type, listening;
+	socklen_t len = sizeof(int);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
 		return -errno;
-	len = sizeof(listening);
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
-		return -errno;
-	return type == SOCK_SEQPACKET && listening ? fd : -EPROTOTYPE;
+	if (domain != AF_UNIX || type != SOCK_SEQPACKET || !listening)
+		return -EPROTOTYPE;
+	return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : fd;
 }
 
 /* Whether somebody answers at an address that is taken. */
@@ -215,35 +243,74 @@ static bool in_use(const struct sockaddr_un *address)
 	return used;
 }
 
+/* Binds where a daemon that was killed left its socket, and nothing else. */
+static int bind_over(int fd, const struct sockaddr_un *address)
+{
+	struct stat st;
+
+	if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	if (lstat(address->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	if (in_use(address))
+		return -EADDRINUSE;
+	if (unlink(address->sun_path) < 0 ||
+		bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Removes the socket, unless by now it is somebody else's. */
+static void unlink_own_socket(struct server *s)
+{
+	struct stat st;
+
+	if (s->bound_path && lstat(s->bound_path, &st) == 0 && st.st_dev == s->bound_dev &&
+		st.st_ino == s->bound_ino)
+		unlink(s->bound_path);
+	free(s->bound_path);
+	s->bound_path = NULL;
+}
+
+static int remember_socket(struct server *s, const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	s->bound_path = strdup(path);
+	if (!s->bound_path)
+		return -ENOMEM;
+	s->bound_dev = st.st_dev;
+	s->bound_ino = st.st_ino;
+	return 0;
+}
+
 static int bind_socket(struct server *s)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *path = s->config.socket;
 	mode_t old;
-	int fd, r;
+	int r;
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->listen_fd < 0)
 		return -errno;
 	/* Nobody gets in before the mode is right. */
 	old = umask(0177);
-	r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	if (r == -EADDRINUSE && !in_use(&address) && unlink(path) == 0)
-		r = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	r = bind_over(s->listen_fd, &address);
 	umask(old);
 	if (r == 0)
-		s->socket_is_ours = true;
-	if (r == 0 && (chmod(path, s->config.socket_mode) < 0 || listen(fd, SOMAXCONN) < 0))
+		r = remember_socket(s, path);
+	if (r == 0 &&
+		(chmod(path, s->config.socket_mode) < 0 || listen(s->listen_fd, SOMAXCONN) < 0))
 		r = -errno;
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	s->listen_fd = fd;
-	return 0;
+	return r;
 }
 
 static int open_listener(struct server *s, char error[SERVER_ERROR_SIZE])
@@ -266,6 +333,8 @@ static int open_listener(struct server *s, char error[SERVER_ERROR_SIZE])
 	if (r == -EADDRINUSE)
 		field_error(s, error, "socket", "%s: another process is listening there",
 			s->config.socket);
+	else if (r == -EEXIST)
+		field_error(s, error, "socket", "%s: is there, and is no socket", s->config.socket);
 	else if (r < 0)
 		field_error(s, error, "socket", "%s: %s", s->config.socket, strerror(-r));
 	return r;
@@ -312,7 +381,6 @@ static int start_loop(struct server *s, char error[SERVER_ERROR_SIZE])
 		r = watch(s, s->listen_fd, &s->on_listen);
 	if (r == 0)
 		r = watch(s, engine_fd(s->engine), &s->on_engine);
-	s->accepting = true;
 	if (r < 0)
 		snprintf(error, SERVER_ERROR_SIZE, "event loop: %s", strerror(-r));
 	return r;
@@ -363,8 +431,8 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	if (r == 0)
 		r = start_loop(s, error);
 	if (r < 0) {
-		if (s->engine)
-			(void)engine_stop(s->engine, s->config.limits.deadline_ms);
+		if (s->engine && !engine_stop(s->engine, STOP_MS))
+			_exit(EXIT_FAILURE); /* the TPM thread still uses what would be freed */
 		s->config = (struct config){ 0 }; /* stays the caller's */
 		server_free(s);
 		return r;
@@ -407,10 +475,9 @@ static int stop(struct server *s)
 	bool in_order;
 
 	notify_state("STOPPING=1");
-	if (s->socket_is_ours)
-		unlink(s->config.socket);
-	in_order = engine_stop(s->engine, s->config.limits.deadline_ms);
-	collect(s);
+	unlink_own_socket(s);
+	in_order = engine_stop(s->engine, STOP_MS);
+	server_collect(s);
 	job_fail_all(s, TPMPSK_STATUS_SHUTTING_DOWN);
 	while (!list_empty(&s->conns))
 		conn_close(s, list_entry(s->conns.next, struct conn, link));
@@ -428,21 +495,24 @@ int server_run(struct server *s)
 
 	s->watchdog_ns = notify_watchdog_ns();
 	log_notice("ready: %zu keys, TPM at %s", keystore_count(s->keys), s->config.tcti);
-	notify_state("READY=1");
+	notify_state("READY=1\nSTATUS=Serving.");
 	while (!s->stopping) {
 		uint64_t now = clock_ns();
 		uint64_t deadline_ns = earlier(job_expire(s, now), session_tick(s, now));
 		int n;
 
+		deadline_ns = earlier(deadline_ns, resume_accept(s, now));
 		sign_of_life(s, now);
+		conn_free_dying(s);
 		audit_flush(&s->audit);
 		n = epoll_wait(s->epoll_fd, events, EVENTS_PER_ROUND, wait_ms(s, deadline_ns, now));
+		s->round++;
 		for (int i = 0; i < n; i++) {
 			struct source *source = events[i].data.ptr;
 
 			source->on_event(s, source, events[i].events);
 		}
-		collect(s);
+		server_collect(s);
 		conn_free_dying(s);
 	}
 	return stop(s);
@@ -460,8 +530,7 @@ void server_free(struct server *s)
 	keystore_free(s->keys);
 	limiter_done(&s->limiter);
 	slab_done(&s->jobs);
-	if (s->socket_is_ours && s->config.socket)
-		unlink(s->config.socket);
+	unlink_own_socket(s);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	if (s->signal_fd >= 0)

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define SERVER_ERROR_SIZE 600
-#define SERVER_PACKETS 16 /* read from one connection before it is others' turn */
+#define SERVER_PACKETS 16 /* read for one user in a round of the loop, then it is others' turn */
 
 struct server;
 
@@ -46,8 +46,11 @@ struct server {
 	int epoll_fd;
 	int signal_fd;
 	int listen_fd;
-	bool socket_is_ours; /* bound by us, to be unlinked; else handed over by the service manager */
-	bool accepting;
+	char *bound_path; /* of the socket, when we bound it; NULL when it was handed over */
+	dev_t bound_dev;
+	ino_t bound_ino;
+	uint64_t
+		accept_again_ns; /* when accepting, which failed, is tried again; 0 while we accept */
 	bool stopping;
 	struct source on_signal, on_listen, on_engine;
 
@@ -58,6 +61,7 @@ struct server {
 	unsigned n_jobs;
 
 	uint64_t started_ns;
+	uint64_t round;       /* of the loop, for each user's share of it */
 	uint64_t tpm_ns;      /* a running mean of what one job costs the TPM */
 	uint64_t watchdog_ns; /* 0: nobody waits for a sign of life */
 	uint64_t next_watchdog_ns;
@@ -78,7 +82,7 @@ void server_free(struct server *s);
 int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 	__attribute__((warn_unused_result));
 
-/* A connection has gone: there may be room to accept again. */
-void server_resume_accept(struct server *s);
+/* Takes back the jobs that the TPM is done with. */
+void server_collect(struct server *s);
 
 #endif

@@ -83,9 +83,9 @@ static void finish_identity(struct job *job, const struct epoch *entry)
 	q->identity_len = job->derived.name_len;
 }
 
-/* Server: tag, then replay. */
+/* Server: tag, then replay. *ret_fresh: it is remembered from now on. */
 static enum tpmpsk_status check_identity(
-	struct server *s, const struct job *job, const struct epoch *entry)
+	struct server *s, const struct job *job, const struct epoch *entry, bool *ret_fresh)
 {
 	const struct tpmpsk_session_identity *in = &job->derive.session_identity;
 	uint8_t tag[SESSION_TAG_SIZE];
@@ -100,6 +100,8 @@ static enum tpmpsk_status check_identity(
 		job->session.unix_ms, job->session.nonce, job->user->uid, in->handshake,
 		in->handshake_len)) {
 	case REPLAY_FRESH:
+		*ret_fresh = true;
+		return TPMPSK_STATUS_OK;
 	case REPLAY_REPEAT:
 		return TPMPSK_STATUS_OK;
 	case REPLAY_SEEN:
@@ -115,14 +117,17 @@ static enum tpmpsk_status check_identity(
 /* With the epoch's secret there: the last checks, and the PSK or the way to it. */
 static void session_continue(struct server *s, struct job *job, struct epoch *entry)
 {
+	const struct session_identity session = job->session;
+	const uint64_t key_id = job->key->id;
 	enum tpmpsk_status status = TPMPSK_STATUS_OK;
 	uint32_t retry_after_ms = 0;
+	bool fresh = false;
 
 	entry->used = true;
 	if (job->derive.role == TPMPSK_ROLE_CLIENT)
 		finish_identity(job, entry);
 	else
-		status = check_identity(s, job, entry);
+		status = check_identity(s, job, entry, &fresh);
 	if (status != TPMPSK_STATUS_OK) {
 		/* A replay memory that is full has room again when the oldest has left the window. */
 		if (status == TPMPSK_STATUS_BUSY)
@@ -132,8 +137,12 @@ static void session_continue(struct server *s, struct job *job, struct epoch *en
 		return;
 	}
 	/* The rate counts here and not before: forged identities must not use up what the right ones may have. */
-	if (!job_take_rate(s, job))
+	if (!job_take_rate(s, job)) {
+		if (fresh)
+			replay_take_back(
+				s->sessions.replay, key_id, session.unix_ms, session.nonce);
 		return;
+	}
 	if (job->session.version == SESSION_STRICT) {
 		job_submit(s, job);
 		return;
@@ -144,10 +153,14 @@ static void session_continue(struct server *s, struct job *job, struct epoch *en
 	job_finish(s, job);
 }
 
-static void fetch(struct server *s, struct user *user, struct epoch *entry)
+/* Nobody is charged for it: all who use the key share the secret, and nobody should wait for another's turn. */
+static void fetch(struct server *s, struct epoch *entry)
 {
-	struct job *job = job_new_background(s, user, JOB_EPOCH, entry->key);
+	struct user *self = users_get(&s->users, USER_SELF);
+	struct job *job = self ? job_new_background(s, self, JOB_EPOCH, entry->key) : NULL;
 
+	if (self)
+		users_put(&s->users, self);
 	if (!job)
 		return;
 	job->epoch = entry;
@@ -194,7 +207,7 @@ void session_request(struct server *s, struct conn *c, const struct tpmpsk_heade
 	}
 	list_append(&entry->waiting, &job->wait_link);
 	if (!entry->fetching)
-		fetch(s, c->user, entry);
+		fetch(s, entry);
 	if (!entry->fetching)
 		job_fail(s, job, TPMPSK_STATUS_INTERNAL, 0, "out of memory");
 }
@@ -232,13 +245,7 @@ static bool is_current(void *context, const struct key *k)
 
 static void fetch_ahead(void *context, struct epoch *entry)
 {
-	struct server *s = context;
-	struct user *self = users_get(&s->users, USER_SELF);
-
-	if (!self)
-		return;
-	fetch(s, self, entry);
-	users_put(&s->users, self);
+	fetch(context, entry);
 }
 
 uint64_t session_tick(struct server *s, uint64_t now_ns)

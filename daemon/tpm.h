@@ -35,7 +35,7 @@ struct tpm;
 struct tpm_options {
 	const char *tcti;      /* as the TCTI loader takes it, "device:/dev/tpmrm0" */
 	bool encrypt_sessions; /* to derive with; creating a key always is encrypted */
-	bool quiet; /* the caller tells by itself that there is no TPM */
+	bool quiet;            /* the caller tells by itself that there is no TPM */
 };
 
 /* What does not change while the TPM is there. */

@@ -9,6 +9,7 @@
 #ifndef TPMPSK_DAEMON_USER_H
 #define TPMPSK_DAEMON_USER_H
 
+#include "daemon/audit.h"
 #include "daemon/queue.h"
 
 #include <stdint.h>
@@ -25,6 +26,9 @@ struct user {
 	unsigned refs;
 	unsigned connections;
 	unsigned requests; /* queued or at the TPM */
+	uint64_t round;    /* of the loop in which packets were last read for this user */
+	unsigned packets;  /* read in that round */
+	struct audit_budget audit;
 	struct queue_account account;
 	struct queue_flow background; /* jobs of the daemon's own that this user is charged for */
 };

@@ -159,6 +159,25 @@ Test(replay, blocks_nothing_after_the_clock_was_ahead_for_a_moment)
 	cr_assert_eq(use(now, 1, "b"), REPLAY_SEEN);
 }
 
+/* A client whose clock is ahead had its identities remembered, and forgotten, before their time. */
+Test(replay, blocks_nothing_after_the_clock_was_ahead_for_a_window)
+{
+	uint64_t right;
+
+	open_with(1000);
+	now += 2 * WINDOW;
+	right = now;
+	monotonic = 1;
+	cr_assert_eq(use(now + WINDOW, 1, "a"), REPLAY_FRESH);
+	now += HOUR;
+	for (unsigned i = 0; i < 40; i++, now += 1000, monotonic += 1000)
+		cr_assert_eq(use(now, 100 + i, "a"), REPLAY_FRESH);
+	for (now = right + 40000; now < right + 100000; now += 1000, monotonic += 1000) {
+		cr_assert_eq(use(now, (unsigned)(now - right), "a"), REPLAY_FRESH);
+		cr_assert_eq(use(now - WINDOW, (unsigned)(now - right), "b"), REPLAY_FRESH);
+	}
+}
+
 Test(replay, stays_within_its_bytes_whatever_the_clock_does)
 {
 	struct replay_stats stats;
