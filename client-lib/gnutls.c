@@ -7,11 +7,37 @@
 
 #define RANDOM_SIZE 32
 
+/*
+ * The number of an extension that is never sent and never read, from the range for private use (RFC
+ * 8446, section 11): the data of one is the only thing of a library's own that GnuTLS keeps with a
+ * session.
+ */
+#define HANDSHAKE_EXTENSION 0xff7a
+#define HANDSHAKE_SIZE 16
+
 static _Thread_local int last_error;
 
 int tpmpsk_gnutls_last_error(void)
 {
 	return last_error;
+}
+
+int tpmpsk_gnutls_allocate_client_credentials(gnutls_psk_client_credentials_t *ret_credentials)
+{
+#ifdef HAVE_GNUTLS_BINDER_HASH
+	return gnutls_psk_allocate_client_credentials2(ret_credentials, GNUTLS_MAC_SHA256);
+#else
+	return gnutls_psk_allocate_client_credentials(ret_credentials);
+#endif
+}
+
+int tpmpsk_gnutls_allocate_server_credentials(gnutls_psk_server_credentials_t *ret_credentials)
+{
+#ifdef HAVE_GNUTLS_BINDER_HASH
+	return gnutls_psk_allocate_server_credentials2(ret_credentials, GNUTLS_MAC_SHA256);
+#else
+	return gnutls_psk_allocate_server_credentials(ret_credentials);
+#endif
 }
 
 /*
@@ -25,6 +51,41 @@ static bool has_server_random(gnutls_session_t session)
 
 	gnutls_session_get_random(session, NULL, &random);
 	return random.size == RANDOM_SIZE && memcmp(random.data, zero, RANDOM_SIZE) != 0;
+}
+
+static void free_name(gnutls_ext_priv_data_t name)
+{
+	gnutls_free(name);
+}
+
+/*
+ * What names this handshake to the daemon, which lets the callback run again within it: a random
+ * number that goes with the session. The handshake's own randoms are no such name. The client's may
+ * be a recording, and GnuTLS draws the server's anew when it has sent a HelloRetryRequest.
+ */
+static int handshake_name(gnutls_session_t session, const uint8_t **ret)
+{
+	gnutls_ext_priv_data_t name;
+	int r;
+
+	if (gnutls_ext_get_data(session, HANDSHAKE_EXTENSION, &name) == 0) {
+		*ret = name;
+		return 0;
+	}
+	name = gnutls_malloc(HANDSHAKE_SIZE);
+	if (!name)
+		return TPMPSK_ERR_SYSTEM;
+	r = gnutls_rnd(GNUTLS_RND_NONCE, name, HANDSHAKE_SIZE);
+	if (r == 0)
+		r = gnutls_session_ext_register(session, "tpmpsk handshake", HANDSHAKE_EXTENSION,
+			GNUTLS_EXT_NONE, NULL, NULL, free_name, NULL, NULL, 0);
+	if (r < 0) {
+		gnutls_free(name);
+		return TPMPSK_ERR_SYSTEM;
+	}
+	gnutls_ext_set_data(session, HANDSHAKE_EXTENSION, name);
+	*ret = name;
+	return 0;
 }
 
 static int tls12_session(struct tpmpsk *handle, gnutls_session_t session,
@@ -69,16 +130,41 @@ static int client_code(int error)
 	}
 }
 
-static int client_outputs(const gnutls_datum_t *identity, const uint8_t psk[TPMPSK_PSK_SIZE],
-	gnutls_datum_t *ret_username, gnutls_datum_t *ret_key)
+/* What the client sends as its identity, and the PSK for it. */
+struct client_psk {
+	char name[TPMPSK_SESSION_IDENTITY_SIZE];
+	size_t name_size;
+	uint8_t psk[TPMPSK_PSK_SIZE];
+};
+
+/*
+ * When GnuTLS asks again in one handshake, it gets another session identity: after a
+ * HelloRetryRequest the server so sees two, each for the first time, and need not be able to tell
+ * that both came in one handshake. Giving the same one again would take keeping the PSK.
+ */
+static int client_ask(struct tpmpsk *handle, gnutls_session_t session,
+	const gnutls_datum_t *identity, struct client_psk *ret)
+{
+	if (!has_server_random(session))
+		return tpmpsk_session_identity_client(handle, identity->data, identity->size,
+			ret->name, &ret->name_size, ret->psk);
+	if (identity->size > TPMPSK_IDENTITY_SIZE_MAX)
+		return TPMPSK_ERR_INVALID;
+	memcpy(ret->name, identity->data, identity->size);
+	ret->name_size = identity->size;
+	return tls12_session(handle, session, identity, ret->psk);
+}
+
+static int client_outputs(
+	const struct client_psk *in, gnutls_datum_t *ret_username, gnutls_datum_t *ret_key)
 {
 	gnutls_datum_t username;
 	int r;
 
-	r = copy_datum(identity->data, identity->size, &username);
+	r = copy_datum(in->name, in->name_size, &username);
 	if (r < 0)
 		return r;
-	r = copy_datum(psk, TPMPSK_PSK_SIZE, ret_key);
+	r = copy_datum(in->psk, sizeof(in->psk), ret_key);
 	if (r < 0)
 		gnutls_free(username.data);
 	else
@@ -90,20 +176,19 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *identity, unsigned int flags, gnutls_datum_t *ret_username,
 	gnutls_datum_t *ret_key)
 {
-	uint8_t psk[TPMPSK_PSK_SIZE];
+	struct client_psk psk;
 	int r;
 
-	if (!handle || !session || !identity || flags != 0 || !ret_username || !ret_key)
+	if (!handle || !session || !identity || !identity->data || flags != 0 || !ret_username ||
+		!ret_key)
 		last_error = TPMPSK_ERR_INVALID;
-	else if (!has_server_random(session))
-		last_error = TPMPSK_ERR_UNSUPPORTED;
 	else
-		last_error = tls12_session(handle, session, identity, psk);
+		last_error = client_ask(handle, session, identity, &psk);
 	if (last_error < 0)
 		return client_code(last_error);
 
-	r = client_outputs(identity, psk, ret_username, ret_key);
-	explicit_bzero(psk, sizeof(psk));
+	r = client_outputs(&psk, ret_username, ret_key);
+	explicit_bzero(&psk, sizeof(psk));
 	if (r < 0)
 		last_error = TPMPSK_ERR_SYSTEM;
 	return r;
@@ -127,13 +212,29 @@ static bool is_about_identity(int error)
 	}
 }
 
+/* Whether the identity is none that could ever have a PSK in this handshake. */
+static bool is_unacceptable(int error)
+{
+	switch (error) {
+	case TPMPSK_ERR_MALFORMED:
+	case TPMPSK_ERR_DENIED:
+	case TPMPSK_ERR_UNKNOWN_IDENTITY:
+	case TPMPSK_ERR_EXPIRED:
+	case TPMPSK_ERR_FORGED:
+	case TPMPSK_ERR_REPLAYED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int server_refuse(gnutls_session_t session, int error)
 {
 	/*
 	 * GnuTLS turns whatever a server's callback returns into GNUTLS_E_SRP_PWD_ERROR, and that
 	 * into internal_error: the right alert has to be on its way before.
 	 */
-	if (error == TPMPSK_ERR_DENIED || error == TPMPSK_ERR_UNKNOWN_IDENTITY)
+	if (is_unacceptable(error))
 		gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_UNKNOWN_PSK_IDENTITY);
 	return GNUTLS_E_SRP_PWD_ERROR;
 }
@@ -141,12 +242,19 @@ static int server_refuse(gnutls_session_t session, int error)
 static int server_psk(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *username, uint8_t psk[TPMPSK_PSK_SIZE])
 {
-	if (gnutls_protocol_get_version(session) == GNUTLS_TLS1_3)
-		return TPMPSK_ERR_UNSUPPORTED;
+	const uint8_t *name;
+	int r;
+
 	/* No key has such a name, and the daemon need not be asked. */
 	if (username->size < 1 || username->size > TPMPSK_IDENTITY_SIZE_MAX)
 		return TPMPSK_ERR_UNKNOWN_IDENTITY;
-	return tls12_session(handle, session, username, psk);
+	if (gnutls_protocol_get_version(session) != GNUTLS_TLS1_3)
+		return tls12_session(handle, session, username, psk);
+	r = handshake_name(session, &name);
+	if (r < 0)
+		return r;
+	return tpmpsk_session_identity_server(
+		handle, username->data, username->size, name, HANDSHAKE_SIZE, psk);
 }
 
 int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,

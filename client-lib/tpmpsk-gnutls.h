@@ -13,6 +13,7 @@
  *  }
  *
  *  r = tpmpsk_open(&tpm, NULL);                                             once, at start
+ *  r = tpmpsk_gnutls_allocate_server_credentials(&credentials);
  *  gnutls_psk_set_server_credentials_function2(credentials, on_psk);
  *  gnutls_session_set_ptr(session, tpm);                                    for each session
  *
@@ -26,15 +27,32 @@
  *      return tpmpsk_gnutls_client(tpm, session, &identity, 0, username, key);
  *  }
  *
- * TLS 1.2 and DTLS 1.2, with the suites PSK, DHE-PSK, ECDHE-PSK and RSA-PSK; of these DHE-PSK and
- * ECDHE-PSK also keep recorded traffic secret from who can ask the daemon later on. Offer no TLS
- * 1.3 ("-VERS-TLS1.3" in the priorities): a client cannot know yet, when GnuTLS asks for its PSK,
- * that an older version will be negotiated.
+ * Both do what the handshake needs: in TLS 1.3 the PSK of a session identity, which goes to the
+ * server in place of the identity (tpmpsk_session_identity_client()); in TLS 1.2 and DTLS 1.2 the
+ * PSK of the two randoms (tpmpsk_tls12_session()); the one after the other when a client offers
+ * both and the server has 1.2 only; and again when GnuTLS asks again. These are keys of two
+ * purposes, session-identity and tls12-session: who offers both versions should have both, under
+ * one identity and with one secret. A client without a key for TLS 1.3 gets no further while it
+ * offers TLS 1.3.
+ *
+ * Recommended, and what the examples use, but for the last:
+ *
+ *  "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:+DHE-PSK"
+ *
+ *  - ECDHE-PSK and DHE-PSK (in TLS 1.3: psk_dhe_ke) keep recorded traffic secret from who gets a
+ *    session's PSK later; PSK alone (psk_ke) and RSA-PSK do not.
+ *  - The groups of NORMAL: a client sends shares for SECP256R1 and X25519. A server that wants
+ *    another one asks the client to begin again, which costs both ends a second derivation.
+ *  - In TLS 1.3 suites with SHA-256: AES-128-GCM, CHACHA20-POLY1305. A PSK belongs to one hash, for
+ *    these it is SHA-256, and a suite with SHA-384 is never chosen with it, whoever offers it.
+ *  - No early data (0-RTT): it could be replayed. GnuTLS takes none with these PSKs.
+ *  - No session tickets where each connection has to prove anew that its peer may use the key: a
+ *    resumed session asks nobody.
  *
  * Only for callbacks that were set with the ..._function2 forms: identities are binary. Both calls
  * block until the daemon's answer or the handle's deadline, and may run in any thread. They return
  * 0 or a negative GnuTLS code for the callback to return; outputs are gnutls_malloc()ed for GnuTLS
- * to take, and untouched on failure.
+ * to take, and untouched on failure. Nothing secret stays with the library or the session.
  */
 #ifndef TPMPSK_GNUTLS_H
 #define TPMPSK_GNUTLS_H
@@ -50,18 +68,29 @@ extern "C" {
 /*
  * Server: when there is no PSK for who asks, send the alert unknown_psk_identity (or
  * internal_error, when the daemon is busy or the TPM away) instead of going on with a decoy. Says
- * to anyone on the network which identities exist.
+ * to anyone on the network which identities exist, or in TLS 1.3 what was wrong with theirs.
  */
 #define TPMPSK_GNUTLS_REVEAL_UNKNOWN 0x1u
 
 /*
- * For a client's callback: the PSK of this session for identity, which has 1 to
- * TPMPSK_IDENTITY_SIZE_MAX bytes, and as username what is to be sent to the server: a copy of
- * identity. flags: 0. When it fails, gnutls_handshake() returns the same code:
+ * As gnutls_psk_allocate_client_credentials() and gnutls_psk_allocate_server_credentials(), freed
+ * in the same way; with the hash of the PSKs fixed to SHA-256 where GnuTLS can have others (from
+ * 3.8.11), so that a server does not ask for each PSK twice. Return 0 or a GnuTLS code.
+ */
+int tpmpsk_gnutls_allocate_client_credentials(gnutls_psk_client_credentials_t *ret_credentials)
+	__attribute__((warn_unused_result));
+int tpmpsk_gnutls_allocate_server_credentials(gnutls_psk_server_credentials_t *ret_credentials)
+	__attribute__((warn_unused_result));
+
+/*
+ * For a client's callback: the PSK of this session for identity, and as username what is to be sent
+ * to the server: a session identity, or a copy of identity. identity has 1 to
+ * TPMPSK_IDENTITY_SIZE_MAX bytes; where TLS 1.3 is offered, at most TPMPSK_BASE_IDENTITY_SIZE_MAX
+ * and no NUL. flags: 0. When it fails, gnutls_handshake() returns the same code:
  *
  *   GNUTLS_E_INSUFFICIENT_CREDENTIALS  the daemon has no such key for this process
  *   GNUTLS_E_TIMEDOUT                  no answer within the deadline
- *   GNUTLS_E_UNIMPLEMENTED_FEATURE     TLS 1.3 is offered
+ *   GNUTLS_E_UNIMPLEMENTED_FEATURE     the daemon does not know the purpose
  *   GNUTLS_E_INVALID_REQUEST           an argument
  *   GNUTLS_E_MEMORY_ERROR
  *   GNUTLS_E_USER_ERROR                all else; tpmpsk_gnutls_last_error() tells it apart
@@ -72,12 +101,15 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
 
 /*
  * For a server's callback: the PSK of this session for the username the peer sent, whatever it is.
+ * In TLS 1.3 that is a session identity: who the peer is say all of its bytes but the last
+ * TPMPSK_SESSION_SUFFIX_SIZE, once the handshake has succeeded.
  *
- * When the daemon answers that there is none (no such identity, no right to it, too many requests,
- * TPM away) the key is a decoy of random bytes and the call succeeds: the handshake then fails at
- * the peer's Finished message, as it does for a peer with a wrong key. No message tells who has no
- * key which identities exist; the time that the TPM takes for one that does is not hidden.
- * TPMPSK_GNUTLS_REVEAL_UNKNOWN in flags switches decoys off.
+ * When the daemon answers that there is none (no such identity, no right to it, a session identity
+ * that is forged, used, too old or none at all; too many requests, TPM away) the key is a decoy of
+ * random bytes and the call succeeds. The handshake then fails as it does for a peer with a wrong
+ * key: at the peer's Finished message in TLS 1.2, at the binder in its ClientHello in TLS 1.3.
+ * No message tells who has no key which identities exist; the time that the TPM takes for one that
+ * does is not hidden. TPMPSK_GNUTLS_REVEAL_UNKNOWN in flags switches decoys off.
  *
  * Without an answer (no daemon, no memory) the call fails, for every identity alike, and
  * gnutls_handshake() returns GNUTLS_E_SRP_PWD_ERROR: GnuTLS lets nothing else through of what a

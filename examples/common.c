@@ -2,13 +2,16 @@
 #include "common.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <tpmpsk-gnutls.h>
+#include <unistd.h>
+
+#define BACKLOG 128
+#define LINGER_MS 1000
 
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments)
 {
@@ -38,18 +41,6 @@ int complain_usage(const char *format, ...)
 	va_end(arguments);
 	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
 	return EXIT_USAGE;
-}
-
-void complain_handshake(gnutls_session_t session, const char *peer, int error)
-{
-	int daemon = tpmpsk_gnutls_last_error();
-	const char *alert = NULL;
-
-	if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		alert = gnutls_alert_get_name(gnutls_alert_get(session));
-	complain("%s: handshake: %s%s%s%s%s", peer, gnutls_strerror(error), alert ? " " : "",
-		alert ? alert : "", daemon < 0 ? " tpm-pskd: " : "",
-		daemon < 0 ? tpmpsk_strerror(daemon) : "");
 }
 
 bool resolve(const char *text, bool datagram, bool passive, struct addrinfo **ret)
@@ -87,6 +78,75 @@ void address_text(const struct sockaddr *address, socklen_t len, char buf[ADDRES
 	snprintf(buf, ADDRESS_TEXT_SIZE, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
+static int connect_one(const struct addrinfo *address, char name[ADDRESS_TEXT_SIZE])
+{
+	int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
+	int saved;
+
+	address_text(address->ai_addr, address->ai_addrlen, name);
+	if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+int connect_to(const char *text, bool datagram, char ret_name[ADDRESS_TEXT_SIZE])
+{
+	struct addrinfo *addresses;
+	char name[ADDRESS_TEXT_SIZE];
+	int fd = -1;
+
+	if (!resolve(text, datagram, false, &addresses))
+		return -1;
+	for (const struct addrinfo *a = addresses; a && fd < 0; a = a->ai_next)
+		fd = connect_one(a, name);
+	if (fd < 0)
+		complain("%s: %s", name, strerror(errno));
+	else
+		memcpy(ret_name, name, sizeof(name));
+	freeaddrinfo(addresses);
+	return fd;
+}
+
+int listen_stream(const struct addrinfo *address)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int on = 1;
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool announce(int listen_fd)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+	char name[ADDRESS_TEXT_SIZE];
+
+	if (getsockname(listen_fd, (struct sockaddr *)&own, &len) < 0)
+		return false;
+	address_text((struct sockaddr *)&own, len, name);
+	printf("listening on %s\n", name);
+	fflush(stdout);
+	return true;
+}
+
+void linger(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char buf[1024];
+
+	shutdown(fd, SHUT_WR);
+	while (poll(&p, 1, LINGER_MS) > 0 && recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
 bool parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *ret)
 {
 	char *end;
@@ -100,14 +160,6 @@ bool parse_number(const char *text, unsigned int min, unsigned int max, unsigned
 	return true;
 }
 
-#define KEY_EXCHANGES "-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
-
-const char *default_priority(bool datagram)
-{
-	return datagram ? "NORMAL:-VERS-ALL:+VERS-DTLS1.2:" KEY_EXCHANGES
-			: "NORMAL:-VERS-ALL:+VERS-TLS1.2:" KEY_EXCHANGES;
-}
-
 void print_psk(const uint8_t psk[PSK_SIZE])
 {
 	flockfile(stdout);
@@ -117,14 +169,4 @@ void print_psk(const uint8_t psk[PSK_SIZE])
 	putchar('\n');
 	fflush(stdout);
 	funlockfile(stdout);
-}
-
-int handshake(gnutls_session_t session)
-{
-	int r;
-
-	do
-		r = gnutls_handshake(session);
-	while (r < 0 && !gnutls_error_is_fatal(r));
-	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dtls.h"
 
-#include "common.h"
+#include "gnutls-common.h"
 
 #include <errno.h>
 #include <poll.h>

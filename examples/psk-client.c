@@ -6,15 +6,14 @@
  * Exit code 0: the echo came; 1: anything else; 2: wrong arguments.
  */
 #include "common.h"
+#include "gnutls-common.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <gnutls/dtls.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <tpmpsk-gnutls.h>
 #include <tpmpsk.h>
 #include <unistd.h>
@@ -29,11 +28,16 @@ struct client {
 	bool datagram;
 	bool print_psk;
 	struct tpmpsk *tpm;
+	gnutls_psk_client_credentials_t credentials;
 	char peer[ADDRESS_TEXT_SIZE];
+	bool has_psk;
 	uint8_t psk[PSK_SIZE];
 };
 
-/* All that has to do with the TPM. */
+/*
+ * All that has to do with the TPM. More than once in some handshakes: the PSK that counts is the
+ * last one.
+ */
 static int on_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key)
 {
 	struct client *client = gnutls_session_get_ptr(session);
@@ -42,39 +46,11 @@ static int on_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_dat
 	int r;
 
 	r = tpmpsk_gnutls_client(client->tpm, session, &identity, 0, username, key);
-	if (r == 0 && client->print_psk)
+	if (r == 0) {
+		client->has_psk = true;
 		memcpy(client->psk, key->data, sizeof(client->psk));
+	}
 	return r;
-}
-
-static int connect_one(struct client *client, const struct addrinfo *address)
-{
-	int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
-	int saved;
-
-	address_text(address->ai_addr, address->ai_addrlen, client->peer);
-	if (fd < 0 || connect(fd, address->ai_addr, address->ai_addrlen) == 0)
-		return fd;
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* A connected socket, or -1 after a complaint. */
-static int connect_any(struct client *client)
-{
-	struct addrinfo *addresses;
-	int fd = -1;
-
-	if (!resolve(client->connect, client->datagram, false, &addresses))
-		return -1;
-	for (const struct addrinfo *a = addresses; a && fd < 0; a = a->ai_next)
-		fd = connect_one(client, a);
-	if (fd < 0)
-		complain("%s: %s", client->peer, strerror(errno));
-	freeaddrinfo(addresses);
-	return fd;
 }
 
 static bool send_all(gnutls_session_t session, const char *data, size_t len)
@@ -128,23 +104,53 @@ static int talk(struct client *client, gnutls_session_t session)
 	return r;
 }
 
-static int run_session(struct client *client, gnutls_session_t session, int fd)
+static void init_transport(const struct client *client, gnutls_session_t session, int fd)
 {
-	int r;
-
-	gnutls_session_set_ptr(session, client);
 	gnutls_transport_set_int(session, fd);
 	gnutls_handshake_set_timeout(session, client->timeout_ms);
 	if (client->datagram) {
 		gnutls_dtls_set_timeouts(session, DTLS_RETRANSMIT_MS, client->timeout_ms);
 		gnutls_dtls_set_mtu(session, DTLS_MTU);
 	}
-	r = handshake(session);
+}
+
+/* A session, or NULL after a complaint. */
+static gnutls_session_t session_new(struct client *client, const char *priority, int fd)
+{
+	gnutls_session_t session = NULL;
+	const char *wrong = NULL;
+	int r = gnutls_init(&session, GNUTLS_CLIENT | (client->datagram ? GNUTLS_DATAGRAM : 0));
+
+	if (r == 0)
+		r = gnutls_credentials_set(session, GNUTLS_CRD_PSK, client->credentials);
+	if (r == 0)
+		r = gnutls_priority_set_direct(session, priority, &wrong);
 	if (r < 0) {
-		complain_handshake(session, client->peer, r);
-		gnutls_alert_send_appropriate(session, r);
-		return EXIT_FAILURE;
+		if (wrong)
+			complain("--priority: %s at '%s'", gnutls_strerror(r), wrong);
+		else
+			complain("GnuTLS: %s", gnutls_strerror(r));
+		gnutls_deinit(session);
+		return NULL;
 	}
+	gnutls_session_set_ptr(session, client);
+	init_transport(client, session, fd);
+	return session;
+}
+
+/* A session and how its handshake ended, or NULL after a complaint. */
+static gnutls_session_t session_shake(
+	struct client *client, const char *priority, int fd, int *ret_end)
+{
+	gnutls_session_t session = session_new(client, priority, fd);
+
+	if (session)
+		*ret_end = handshake(session);
+	return session;
+}
+
+static int run_session(struct client *client, gnutls_session_t session)
+{
 	if (client->print_psk)
 		print_psk(client->psk);
 	explicit_bzero(client->psk, sizeof(client->psk));
@@ -152,41 +158,62 @@ static int run_session(struct client *client, gnutls_session_t session, int fd)
 	return talk(client, session);
 }
 
-static int run(struct client *client, gnutls_psk_client_credentials_t credentials)
+/*
+ * Whether it was for the want of a key for TLS 1.3. Then nothing has been sent, and nobody on the
+ * network can have had a hand in it.
+ */
+static bool lacks_tls13_key(const struct client *client, int error)
 {
-	gnutls_session_t session = NULL;
-	const char *wrong;
-	int fd, r, result = EXIT_FAILURE;
+	return error == GNUTLS_E_INSUFFICIENT_CREDENTIALS && !client->has_psk &&
+	       !client->priority && !client->datagram;
+}
 
-	fd = connect_any(client);
-	if (fd < 0)
+static int run_on(struct client *client, int fd)
+{
+	gnutls_session_t session;
+	int r, result = EXIT_FAILURE;
+
+	session = session_shake(client,
+		client->priority ? client->priority : default_priority(client->datagram), fd, &r);
+	if (session && lacks_tls13_key(client, r)) {
+		gnutls_deinit(session);
+		session = session_shake(client, tls12_priority(), fd, &r);
+	}
+	if (!session)
 		return EXIT_FAILURE;
-	r = gnutls_init(&session, GNUTLS_CLIENT | (client->datagram ? GNUTLS_DATAGRAM : 0));
-	if (r == 0)
-		r = gnutls_credentials_set(session, GNUTLS_CRD_PSK, credentials);
-	if (r == 0) {
-		r = gnutls_priority_set_direct(session, client->priority, &wrong);
-		if (r < 0)
-			complain("--priority: %s at '%s'", gnutls_strerror(r), wrong);
-		else
-			result = run_session(client, session, fd);
+	if (r < 0) {
+		complain_handshake(session, client->peer, r);
+		gnutls_alert_send_appropriate(session, r);
 	} else {
-		complain("GnuTLS: %s", gnutls_strerror(r));
+		result = run_session(client, session);
 	}
 	gnutls_deinit(session);
-	close(fd);
 	return result;
+}
+
+static int run(struct client *client)
+{
+	int fd = connect_to(client->connect, client->datagram, client->peer);
+	int r = EXIT_FAILURE;
+
+	if (fd >= 0) {
+		r = run_on(client, fd);
+		close(fd);
+	}
+	return r;
 }
 
 static void help(void)
 {
 	printf("Usage: psk-client --connect ADDR:PORT --identity ID [OPTION]...\n"
-	       "Connects over TLS 1.2 with a session's PSK from the TPM, and expects an echo.\n\n"
+	       "Connects over TLS with a session's PSK from the TPM, and expects an echo.\n\n"
 	       "  --connect ADDR:PORT  the server\n"
 	       "  --identity ID        the PSK identity\n"
 	       "  --socket PATH        tpm-pskd's socket; else $TPM_PSK_SOCKET or the usual place\n"
 	       "  --dtls               DTLS 1.2 over UDP\n"
-	       "  --priority STRING    GnuTLS priorities in place of the PSK suites of TLS 1.2\n"
+	       "  --priority STRING    GnuTLS priorities in place of TLS 1.3 and 1.2 with PSK; "
+	       "1.3\n"
+	       "                       is left out by itself when there is no key for it\n"
 	       "  --message S          what to say\n"
 	       "  --print-psk          print 'psk HEX' after the handshake; for demonstrations "
 	       "only\n"
@@ -249,15 +276,12 @@ static int parse(struct client *client, int argc, char *argv[])
 		return complain_usage("unexpected argument '%s'", argv[optind]);
 	if (!client->connect || !client->identity)
 		return complain_usage("--connect and --identity are needed");
-	if (!client->priority)
-		client->priority = default_priority(client->datagram);
 	return EXIT_SUCCESS;
 }
 
 int main(int argc, char *argv[])
 {
 	struct client client = { .message = "hello", .timeout_ms = TIMEOUT_DEFAULT_MS };
-	gnutls_psk_client_credentials_t credentials;
 	int r = parse(&client, argc, argv);
 
 	if (r != EXIT_SUCCESS)
@@ -266,12 +290,12 @@ int main(int argc, char *argv[])
 	r = tpmpsk_open(&client.tpm, client.socket);
 	if (r < 0)
 		return complain("tpm-pskd: %s", tpmpsk_strerror(r));
-	r = gnutls_psk_allocate_client_credentials(&credentials);
+	r = tpmpsk_gnutls_allocate_client_credentials(&client.credentials);
 	if (r < 0)
 		return complain("GnuTLS: %s", gnutls_strerror(r));
-	gnutls_psk_set_client_credentials_function2(credentials, on_psk);
-	r = run(&client, credentials);
-	gnutls_psk_free_client_credentials(credentials);
+	gnutls_psk_set_client_credentials_function2(client.credentials, on_psk);
+	r = run(&client);
+	gnutls_psk_free_client_credentials(client.credentials);
 	tpmpsk_close(client.tpm);
 	return r;
 }

@@ -8,10 +8,10 @@
  */
 #include "common.h"
 #include "dtls.h"
+#include "gnutls-common.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,8 +23,6 @@
 
 #define PEERS_MAX 512
 #define IDLE_MS 30000
-#define LINGER_MS 1000
-#define BACKLOG 128
 
 struct server {
 	const char *socket;
@@ -52,7 +50,10 @@ struct peer {
 	struct dtls_peer dtls;
 };
 
-/* All that has to do with the TPM. */
+/*
+ * All that has to do with the TPM. More than once in some handshakes: the PSK that counts is the
+ * last one.
+ */
 static int on_psk(gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key)
 {
 	struct peer *peer = gnutls_session_get_ptr(session);
@@ -84,19 +85,6 @@ static void echo(gnutls_session_t session)
 	}
 	if (n == 0)
 		gnutls_bye(session, GNUTLS_SHUT_WR);
-}
-
-/*
- * Closing a TCP socket with bytes unread would reset the connection, and the alert might be lost.
- */
-static void linger(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	char buf[1024];
-
-	shutdown(fd, SHUT_WR);
-	while (poll(&p, 1, LINGER_MS) > 0 && recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
 }
 
 static void serve_session(struct peer *peer, gnutls_session_t session)
@@ -229,42 +217,20 @@ static int serve_next(struct server *server, int listen_fd)
 	return EXIT_SUCCESS;
 }
 
-static int listen_on(const struct server *server, const struct addrinfo *address)
-{
-	const int on = 1;
-	int fd;
-
-	if (server->datagram)
-		return dtls_listen(address);
-	fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-		bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 /* A listening socket, or -1 after a complaint. */
 static int start_listening(const struct server *server)
 {
-	struct sockaddr_storage own;
-	socklen_t own_len = sizeof(own);
 	struct addrinfo *addresses;
-	char name[ADDRESS_TEXT_SIZE];
 	int fd;
 
 	if (!resolve(server->listen, server->datagram, true, &addresses))
 		return -1;
-	fd = listen_on(server, addresses);
+	fd = server->datagram ? dtls_listen(addresses) : listen_stream(addresses);
 	freeaddrinfo(addresses);
-	if (fd < 0 || getsockname(fd, (struct sockaddr *)&own, &own_len) < 0) {
+	if (fd < 0 || !announce(fd)) {
 		complain("%s: %s", server->listen, strerror(errno));
 		return -1;
 	}
-	address_text((struct sockaddr *)&own, own_len, name);
-	printf("listening on %s\n", name);
-	fflush(stdout);
 	return fd;
 }
 
@@ -299,7 +265,7 @@ static int init_gnutls(struct server *server)
 
 	r = gnutls_key_generate(&server->cookie_key, GNUTLS_COOKIE_KEY_SIZE);
 	if (r == 0)
-		r = gnutls_psk_allocate_server_credentials(&server->credentials);
+		r = tpmpsk_gnutls_allocate_server_credentials(&server->credentials);
 	if (r == 0)
 		r = gnutls_psk_set_server_known_dh_params(
 			server->credentials, GNUTLS_SEC_PARAM_MEDIUM);
@@ -314,12 +280,13 @@ static int init_gnutls(struct server *server)
 static void help(void)
 {
 	printf("Usage: psk-server --listen ADDR:PORT [OPTION]...\n"
-	       "Echoes over TLS 1.2 what peers say that hold a PSK from the TPM.\n\n"
+	       "Echoes over TLS what peers say that hold a PSK from the TPM.\n\n"
 	       "  --listen ADDR:PORT   port 0: any free one; 'listening on ADDR:PORT' says which\n"
 	       "  --socket PATH        tpm-pskd's socket; else $TPM_PSK_SOCKET or the usual place\n"
 	       "  --dtls               DTLS 1.2 over UDP\n"
-	       "  --priority STRING    GnuTLS priorities in place of the PSK suites of TLS 1.2\n"
-	       "  --identity-hint S    sent to clients before they choose an identity\n"
+	       "  --priority STRING    GnuTLS priorities in place of TLS 1.3 and 1.2 with PSK\n"
+	       "  --identity-hint S    sent to clients before they choose an identity; not in TLS "
+	       "1.3\n"
 	       "  --count N            end after N peers, whether their handshakes succeeded or "
 	       "not\n"
 	       "  --print-psk          print 'psk HEX' at each handshake; for demonstrations only\n"

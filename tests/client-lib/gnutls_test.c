@@ -15,11 +15,36 @@
 #include <unistd.h>
 
 #define TLS12 "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:"
-#define TLS13 "NORMAL:-VERS-ALL:+VERS-TLS1.3:+DHE-PSK"
+#define TLS13 "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:"
+#define BOTH "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:"
+/* With both, the client has sent no share of the one group the server takes. */
+#define SERVER_RETRY TLS13 "+ECDHE-PSK:-GROUP-ALL:+GROUP-SECP384R1"
+#define CLIENT_RETRY TLS13 "+ECDHE-PSK:-GROUP-ALL:+GROUP-SECP256R1:+GROUP-SECP384R1"
 #define TRACE_SIZE 256
+#define NAMES_MAX 8
 
 static struct script client_daemon, server_daemon;
 static struct tpmpsk *client_tpm, *server_tpm;
+
+/* What the server's side was asked in TLS 1.3, call by call. */
+static struct {
+	uint8_t handshake[TPMPSK_HANDSHAKE_MAX];
+	size_t handshake_len;
+	char identity[TPMPSK_IDENTITY_MAX + 1];
+} calls[NAMES_MAX];
+static size_t n_calls;
+
+static void note(const struct tpmpsk_derive *q)
+{
+	if (q->purpose != TPMPSK_PURPOSE_SESSION_IDENTITY || n_calls == NAMES_MAX)
+		return;
+	memset(&calls[n_calls], 0, sizeof(calls[n_calls]));
+	memcpy(calls[n_calls].handshake, q->session_identity.handshake,
+		q->session_identity.handshake_len);
+	calls[n_calls].handshake_len = q->session_identity.handshake_len;
+	memcpy(calls[n_calls].identity, q->identity, q->identity_len);
+	n_calls++;
+}
 
 /* What the server's daemon says: the status in the identity, "status 3"; a PSK that is wrong. */
 static void serve_by_identity(struct script *s, int fd, unsigned int number)
@@ -30,20 +55,24 @@ static void serve_by_identity(struct script *s, int fd, unsigned int number)
 	while (script_receive(s, fd, &q)) {
 		unsigned int status;
 		char identity[129] = { 0 };
+		struct tpmpsk_derived d;
 
+		note(&q.derive);
 		memcpy(identity, q.derive.identity, q.derive.identity_len);
 		if (sscanf(identity, "status %u", &status) == 1) {
 			script_refuse(fd, &q, status, 0);
 			continue;
 		}
-		if (strcmp(identity, "wrong") == 0)
-			q.derive.tls12_session.client_random[0] ^= 1;
-		script_answer(fd, &q);
+		script_derive(&q.derive, &d);
+		if (strncmp(identity, "wrong", 5) == 0)
+			d.secret[0] ^= 1;
+		script_reply(fd, &q, &d);
 	}
 }
 
 static void begin(void)
 {
+	n_calls = 0;
 	script_start(&client_daemon, script_behave);
 	script_start(&server_daemon, serve_by_identity);
 	cr_assert_eq(tpmpsk_open(&client_tpm, client_daemon.path), 0);
@@ -61,12 +90,15 @@ static void end(void)
 /* One handshake: what goes in, and what each end and the wire saw. */
 struct run {
 	const char *priority;
+	const char *server_priority; /* NULL: the same */
 	gnutls_datum_t identity;
 	unsigned int flags;
 	int fds[2];
 	int client_result, server_result;
 	int client_error, server_error; /* tpmpsk_gnutls_last_error() */
 	int alert;                      /* the client got; 0: none */
+	gnutls_protocol_t version;
+	bool has_dh;
 	uint8_t client_psk[32], server_psk[32];
 	char trace[TRACE_SIZE]; /* the client's handshake messages */
 };
@@ -118,7 +150,11 @@ static gnutls_session_t session_new(struct run *run, unsigned int end, void *cre
 	gnutls_session_t session;
 
 	cr_assert_eq(gnutls_init(&session, end | GNUTLS_NO_SIGNAL), 0);
-	cr_assert_eq(gnutls_priority_set_direct(session, run->priority, NULL), 0);
+	cr_assert_eq(gnutls_priority_set_direct(session,
+			     end == GNUTLS_SERVER && run->server_priority ? run->server_priority
+									  : run->priority,
+			     NULL),
+		0);
 	cr_assert_eq(gnutls_credentials_set(session, GNUTLS_CRD_PSK, credentials), 0);
 	gnutls_handshake_set_timeout(session, SCRIPT_DEADLINE_MS);
 	gnutls_session_set_ptr(session, run);
@@ -134,7 +170,7 @@ static void *server_thread(void *arg)
 	gnutls_psk_server_credentials_t credentials;
 	gnutls_session_t session;
 
-	gnutls_psk_allocate_server_credentials(&credentials);
+	cr_assert_eq(tpmpsk_gnutls_allocate_server_credentials(&credentials), 0);
 	gnutls_psk_set_server_known_dh_params(credentials, GNUTLS_SEC_PARAM_MEDIUM);
 	gnutls_psk_set_server_credentials_function2(credentials, server_callback);
 	session = session_new(run, GNUTLS_SERVER, credentials);
@@ -156,6 +192,8 @@ static void client_end(struct run *run, gnutls_psk_client_credentials_t credenti
 		session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, on_message);
 	run->client_result = shake(session);
 	run->client_error = tpmpsk_gnutls_last_error();
+	run->version = gnutls_protocol_get_version(session);
+	run->has_dh = gnutls_group_get(session) != GNUTLS_GROUP_INVALID;
 	if (run->client_result == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		run->alert = (int)gnutls_alert_get(session);
 	else if (run->client_result < 0)
@@ -177,20 +215,27 @@ static void run_with(struct run *run, gnutls_psk_client_credentials_t credential
 	gnutls_psk_free_client_credentials(credentials);
 }
 
-static struct run handshake(
-	const char *priority, const void *identity, size_t len, unsigned int flags)
+static struct run handshake_between(const char *priority, const char *server_priority,
+	const void *identity, size_t len, unsigned int flags)
 {
 	struct run run = {
 		.priority = priority,
+		.server_priority = server_priority,
 		.identity = { (unsigned char *)(uintptr_t)identity, (unsigned int)len },
 		.flags = flags,
 	};
 	gnutls_psk_client_credentials_t credentials;
 
-	gnutls_psk_allocate_client_credentials(&credentials);
+	cr_assert_eq(tpmpsk_gnutls_allocate_client_credentials(&credentials), 0);
 	gnutls_psk_set_client_credentials_function2(credentials, client_psk);
 	run_with(&run, credentials);
 	return run;
+}
+
+static struct run handshake(
+	const char *priority, const void *identity, size_t len, unsigned int flags)
+{
+	return handshake_between(priority, NULL, identity, len, flags);
 }
 
 static struct run handshake_as(const char *priority, const char *identity, unsigned int flags)
@@ -200,21 +245,82 @@ static struct run handshake_as(const char *priority, const char *identity, unsig
 
 TestSuite(gnutls, .init = begin, .fini = end);
 
+static void assert_agreed(const struct run *run, gnutls_protocol_t version)
+{
+	cr_assert_eq(run->client_result, 0, "%s", gnutls_strerror(run->client_result));
+	cr_assert_eq(run->server_result, 0);
+	cr_assert_eq(run->client_error | run->server_error, 0);
+	cr_assert_arr_eq(run->client_psk, run->server_psk, 32);
+	cr_assert_eq(run->version, version);
+}
+
 Test(gnutls, both_ends_get_the_same_psk_with_every_key_exchange)
 {
-	const char *const priorities[] = { TLS12 "+PSK", TLS12 "+DHE-PSK", TLS12 "+ECDHE-PSK" };
+	static const struct {
+		const char *priority;
+		gnutls_protocol_t version;
+		bool has_dh;
+	} cases[] = {
+		{ TLS12 "+PSK", GNUTLS_TLS1_2, false },
+		{ TLS12 "+DHE-PSK", GNUTLS_TLS1_2, true },
+		{ TLS12 "+ECDHE-PSK", GNUTLS_TLS1_2, true },
+		{ TLS13 "+PSK", GNUTLS_TLS1_3, false },
+		{ TLS13 "+DHE-PSK", GNUTLS_TLS1_3, true },
+		{ TLS13 "+ECDHE-PSK", GNUTLS_TLS1_3, true },
+		{ BOTH "+ECDHE-PSK:+DHE-PSK:+PSK", GNUTLS_TLS1_3, true },
+	};
 	uint8_t last[32] = { 0 };
 
-	for (size_t i = 0; i < 3; i++) {
-		struct run run = handshake_as(priorities[i], "known", 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct run run = handshake_as(cases[i].priority, "known", 0);
 
-		cr_assert_eq(run.client_result, 0, "%s", gnutls_strerror(run.client_result));
-		cr_assert_eq(run.server_result, 0);
-		cr_assert_eq(run.client_error | run.server_error, 0);
-		cr_assert_arr_eq(run.client_psk, run.server_psk, 32);
+		assert_agreed(&run, cases[i].version);
+		cr_assert_eq(run.has_dh, cases[i].has_dh);
 		cr_assert_arr_neq(run.client_psk, last, 32);
 		memcpy(last, run.client_psk, 32);
 	}
+}
+
+Test(gnutls, one_handshake_falls_back_to_tls_1_2)
+{
+	const char *identity = "known";
+	struct run run = handshake_between(
+		BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", identity, strlen(identity), 0);
+
+	assert_agreed(&run, GNUTLS_TLS1_2);
+	cr_assert_eq(client_daemon.requests, 2);
+	cr_assert_eq(server_daemon.requests, 1);
+	cr_assert_eq(n_calls, 0);
+}
+
+Test(gnutls, a_client_of_tls_1_2_meets_a_server_of_both)
+{
+	const char *identity = "known";
+	struct run run = handshake_between(
+		TLS12 "+PSK", BOTH "+ECDHE-PSK:+PSK", identity, strlen(identity), 0);
+
+	assert_agreed(&run, GNUTLS_TLS1_2);
+	cr_assert_eq(client_daemon.requests, 1);
+}
+
+/* Each time the callbacks run there is a new identity, in one handshake. */
+Test(gnutls, a_hello_retry_request_stays_within_the_handshake)
+{
+	const char *identity = "known";
+
+	for (size_t i = 0; i < 2; i++) {
+		struct run run = handshake_between(
+			CLIENT_RETRY, SERVER_RETRY, identity, strlen(identity), 0);
+
+		assert_agreed(&run, GNUTLS_TLS1_3);
+	}
+	cr_assert_eq(client_daemon.requests, 4);
+	cr_assert_eq(n_calls, 4);
+	cr_assert_gt(calls[0].handshake_len, 0);
+	cr_assert_arr_eq(calls[0].handshake, calls[1].handshake, TPMPSK_HANDSHAKE_MAX);
+	cr_assert_arr_eq(calls[2].handshake, calls[3].handshake, TPMPSK_HANDSHAKE_MAX);
+	cr_assert_arr_neq(calls[0].handshake, calls[2].handshake, TPMPSK_HANDSHAKE_MAX);
+	cr_assert_str_neq(calls[0].identity, calls[1].identity);
 }
 
 Test(gnutls, identities_are_bytes)
@@ -240,9 +346,10 @@ static void assert_same_failure(const struct run *a, const struct run *b)
 
 Test(gnutls, whatever_the_daemon_answers_looks_like_a_wrong_key)
 {
-	const char *const priorities[] = { TLS12 "+PSK", TLS12 "+ECDHE-PSK" };
+	const char *const priorities[] = { TLS12 "+PSK", TLS12 "+ECDHE-PSK", TLS13 "+ECDHE-PSK",
+		TLS13 "+PSK" };
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(priorities) / sizeof(priorities[0]); i++) {
 		struct run wrong = handshake_as(priorities[i], "wrong", 0);
 
 		cr_assert_eq(wrong.server_error, 0);
@@ -272,6 +379,29 @@ Test(gnutls, reveals_unknown_identities_when_asked_to)
 	cr_assert_eq(busy.alert, GNUTLS_A_INTERNAL_ERROR);
 	cr_assert_eq(busy.server_error, TPMPSK_ERR_BUSY);
 	cr_assert_eq(known.client_result, 0);
+}
+
+Test(gnutls, reveals_every_fault_of_a_session_identity_when_asked_to)
+{
+	const unsigned int flags = TPMPSK_GNUTLS_REVEAL_UNKNOWN;
+
+	for (int status = 1; status < TPMPSK_STATUS_COUNT; status++) {
+		const int acceptable[] = { TPMPSK_STATUS_UNSUPPORTED, TPMPSK_STATUS_EXISTS,
+			TPMPSK_STATUS_BUSY, TPMPSK_STATUS_DEADLINE, TPMPSK_STATUS_TPM_UNAVAILABLE,
+			TPMPSK_STATUS_SHUTTING_DOWN, TPMPSK_STATUS_INTERNAL };
+		int expected = GNUTLS_A_UNKNOWN_PSK_IDENTITY;
+		char identity[16];
+		struct run run;
+
+		for (size_t i = 0; i < sizeof(acceptable) / sizeof(acceptable[0]); i++)
+			if (status == acceptable[i])
+				expected = GNUTLS_A_INTERNAL_ERROR;
+		snprintf(identity, sizeof(identity), "status %d", status);
+		run = handshake_as(TLS13 "+ECDHE-PSK", identity, flags);
+		cr_assert_eq(run.server_error, -status);
+		cr_assert_eq(run.alert, expected, "%d: %d", status, run.alert);
+	}
+	cr_assert_eq(handshake_as(TLS13 "+ECDHE-PSK", "known", flags).client_result, 0);
 }
 
 /* A handle whose daemon has gone for good. */
@@ -338,31 +468,47 @@ Test(gnutls, a_client_without_identity_or_daemon_gets_no_further)
 	cr_assert_eq(gone.client_error, TPMPSK_ERR_NO_DAEMON);
 }
 
-Test(gnutls, a_client_refuses_to_offer_tls_1_3)
+Test(gnutls, a_client_without_a_key_for_tls_1_3_gets_no_further)
 {
-	struct run run = handshake_as(TLS13, "known", 0);
-	struct run both = handshake_as(TLS13 ":+VERS-TLS1.2", "known", 0);
+	struct tpmpsk *behaving = client_tpm;
+	struct run run;
 
-	cr_assert_eq(run.client_result, GNUTLS_E_UNIMPLEMENTED_FEATURE);
-	cr_assert_eq(both.client_result, GNUTLS_E_UNIMPLEMENTED_FEATURE);
-	cr_assert_eq(run.client_error, TPMPSK_ERR_UNSUPPORTED);
-	cr_assert_eq(client_daemon.requests, 0);
+	client_tpm = server_tpm; /* the daemon that refuses */
+	run = handshake_as(BOTH "+PSK", "status 4", 0);
+	cr_assert_eq(run.client_result, GNUTLS_E_INSUFFICIENT_CREDENTIALS);
+	cr_assert_eq(run.client_error, TPMPSK_ERR_UNKNOWN_IDENTITY);
+	cr_assert_str_eq(run.trace, "", "something was sent: %s", run.trace);
+	client_tpm = behaving;
 }
 
-/* A client that holds a static PSK and does TLS 1.3. */
-Test(gnutls, a_server_gives_no_psk_for_tls_1_3)
+Test(gnutls, identities_of_tls_1_3_leave_room_for_what_is_added)
+{
+	char identity[TPMPSK_BASE_IDENTITY_SIZE_MAX + 1];
+	struct run run;
+
+	memset(identity, 'x', sizeof(identity));
+	run = handshake(TLS13 "+ECDHE-PSK", identity, TPMPSK_BASE_IDENTITY_SIZE_MAX, 0);
+	assert_agreed(&run, GNUTLS_TLS1_3);
+	cr_assert_eq(strlen(calls[0].identity), TPMPSK_IDENTITY_MAX);
+	run = handshake(TLS13 "+ECDHE-PSK", identity, sizeof(identity), 0);
+	cr_assert_eq(run.client_result, GNUTLS_E_INVALID_REQUEST);
+	run = handshake(TLS12 "+ECDHE-PSK", identity, sizeof(identity), 0);
+	assert_agreed(&run, GNUTLS_TLS1_2);
+}
+
+/* A client that knows nothing of session identities: they are for the daemon to judge. */
+Test(gnutls, a_server_hands_on_whatever_came_in_tls_1_3)
 {
 	const gnutls_datum_t key = { (unsigned char *)"0123456789abcdef", 16 };
-	struct run run = { .priority = TLS13 };
+	struct run run = { .priority = TLS13 "+ECDHE-PSK" };
 	gnutls_psk_client_credentials_t credentials;
 
 	gnutls_psk_allocate_client_credentials(&credentials);
-	gnutls_psk_set_client_credentials(credentials, "known", &key, GNUTLS_PSK_KEY_RAW);
+	gnutls_psk_set_client_credentials(credentials, "status 1", &key, GNUTLS_PSK_KEY_RAW);
 	run_with(&run, credentials);
 	cr_assert_lt(run.client_result, 0);
-	cr_assert_lt(run.server_result, 0);
-	cr_assert_eq(run.server_error, TPMPSK_ERR_UNSUPPORTED);
-	cr_assert_eq(server_daemon.requests, 0);
+	cr_assert_eq(run.server_error, TPMPSK_ERR_MALFORMED);
+	cr_assert_str_eq(calls[0].identity, "status 1");
 }
 
 /* The rest is about the server's call by itself, made from within a handshake. */
@@ -390,6 +536,30 @@ Test(gnutls, identities_no_key_can_have_get_decoys_without_asking)
 {
 	server_callback = probe_decoys;
 	cr_assert_lt(handshake_as(TLS12 "+PSK", "known", 0).client_result, 0);
+}
+
+/* As GnuTLS from 3.8.11 on does that has no hash to go by. */
+static int ask_twice(gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key)
+{
+	gnutls_datum_t first = { 0 };
+
+	cr_assert_eq(tpmpsk_gnutls_server(server_tpm, session, username, 0, &first), 0);
+	cr_assert_eq(server_psk(session, username, key), 0);
+	cr_assert_arr_eq(first.data, key->data, 32);
+	gnutls_free(first.data);
+	return 0;
+}
+
+Test(gnutls, a_second_question_in_one_handshake_has_the_same_name)
+{
+	struct run run;
+
+	server_callback = ask_twice;
+	run = handshake_as(TLS13 "+ECDHE-PSK", "known", 0);
+	assert_agreed(&run, GNUTLS_TLS1_3);
+	cr_assert_eq(n_calls, 2);
+	cr_assert_str_eq(calls[0].identity, calls[1].identity);
+	cr_assert_arr_eq(calls[0].handshake, calls[1].handshake, TPMPSK_HANDSHAKE_MAX);
 }
 
 static int probe_arguments(

@@ -128,16 +128,66 @@ void script_psk(const uint8_t *client_random, const uint8_t *server_random, uint
 		psk[i] = (uint8_t)(client_random[i] + 3 * server_random[31 - i]);
 }
 
-void script_answer(int fd, const struct script_request *q)
+void script_name_psk(const uint8_t *name, size_t len, uint8_t psk[32])
 {
-	struct tpmpsk_derived d = { .secret_len = 32 };
+	memset(psk, 0, 32);
+	for (size_t i = 0; i < len; i++)
+		psk[i % 32] = (uint8_t)(psk[i % 32] * 31 + name[i]);
+}
+
+/* A session identity in shape, no two the same. */
+static size_t make_name(const struct tpmpsk_derive *q, uint8_t name[TPMPSK_IDENTITY_MAX])
+{
+	static atomic_uint made;
+	char suffix[64];
+
+	snprintf(suffix, sizeof(suffix), "~1.%048u", atomic_fetch_add(&made, 1));
+	must(q->identity_len + strlen(suffix) <= TPMPSK_IDENTITY_MAX, "identity");
+	memcpy(name, q->identity, q->identity_len);
+	memcpy(name + q->identity_len, suffix, strlen(suffix));
+	return q->identity_len + strlen(suffix);
+}
+
+void script_derive(const struct tpmpsk_derive *q, struct tpmpsk_derived *ret)
+{
+	*ret = (struct tpmpsk_derived){ .secret_len = 32 };
+	switch (q->purpose) {
+	case TPMPSK_PURPOSE_TLS12_SESSION:
+		script_psk(q->tls12_session.client_random, q->tls12_session.server_random,
+			ret->secret);
+		break;
+	case TPMPSK_PURPOSE_SESSION_IDENTITY:
+		if (q->role == TPMPSK_ROLE_CLIENT) {
+			ret->name_len = make_name(q, ret->name);
+			script_name_psk(ret->name, ret->name_len, ret->secret);
+		} else {
+			script_name_psk(q->identity, q->identity_len, ret->secret);
+		}
+		break;
+	case TPMPSK_PURPOSE_EXPORTER_KDF:
+		ret->secret_len = q->exporter.length;
+		memset(ret->secret, q->exporter.ekm[0], ret->secret_len);
+		break;
+	default:
+		memset(ret->secret, q->exporter.ekm[0], ret->secret_len);
+	}
+}
+
+void script_reply(int fd, const struct script_request *q, const struct tpmpsk_derived *d)
+{
 	uint8_t packet[TPMPSK_MESSAGE_MAX];
 	size_t len;
 
-	script_psk(q->derive.tls12_session.client_random, q->derive.tls12_session.server_random,
-		d.secret);
-	must(tpmpsk_derived_encode(q->header.id, &d, packet, sizeof(packet), &len) == 0, "encode");
+	must(tpmpsk_derived_encode(q->header.id, d, packet, sizeof(packet), &len) == 0, "encode");
 	script_send(fd, packet, len);
+}
+
+void script_answer(int fd, const struct script_request *q)
+{
+	struct tpmpsk_derived d;
+
+	script_derive(&q->derive, &d);
+	script_reply(fd, q, &d);
 }
 
 void script_refuse(

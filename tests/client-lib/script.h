@@ -48,8 +48,13 @@ void script_done(struct script *s);
 /* The next request; false when the other end has closed. */
 bool script_receive(struct script *s, int fd, struct script_request *ret);
 void script_send(int fd, const void *packet, size_t len);
-/* The answer to a derivation: what script_psk() says. */
+/*
+ * The answer to a derivation, in the shape that its purpose has; the secret is what script_psk() or
+ * script_name_psk() says, or the first byte of the exporter's output again and again.
+ */
 void script_answer(int fd, const struct script_request *q);
+void script_derive(const struct tpmpsk_derive *q, struct tpmpsk_derived *ret);
+void script_reply(int fd, const struct script_request *q, const struct tpmpsk_derived *d);
 void script_refuse(
 	int fd, const struct script_request *q, enum tpmpsk_status status, uint32_t retry_after_ms);
 /* Serves a connection as it should be, until the other end closes. */
@@ -57,5 +62,6 @@ void script_behave(struct script *s, int fd, unsigned int number);
 
 /* A "PSK" that tells by itself what it was derived from. */
 void script_psk(const uint8_t *client_random, const uint8_t *server_random, uint8_t psk[32]);
+void script_name_psk(const uint8_t *name, size_t len, uint8_t psk[32]);
 
 #endif

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * openssl-psk-peer - the other implementation: TLS 1.2 and DTLS 1.2 with PSK on OpenSSL, as client
- * and as server, for tests only.
+ * openssl-psk-peer - the other implementation: TLS 1.2, DTLS 1.2 and TLS 1.3 with PSK on OpenSSL,
+ * as client and as server, for tests only.
  *
- * Holds the secret in software and computes the session's PSK from it by itself. Shares no code
+ * Holds the secret in software and computes the session's PSK from it by itself; in TLS 1.3 from a
+ * session identity, which as a client it can also make wrong in several ways. Shares no code
  * with the rest of this tree: what it agrees on with the examples, it agrees on by the
  * specification. One peer at a time; SIGALRM ends it when it takes longer than --timeout in all.
  *
  * Standard output: "listening on ADDR:PORT", "psk HEX", with --trace a line for each handshake
  * message and alert, and the client's "echo TEXT".
  */
+#include "session_identity.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -17,6 +20,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -41,7 +45,13 @@ static struct options {
 	size_t secret_len;
 	unsigned long count;
 	unsigned int timeout_s;
+	long long age_ms;
 	bool datagram;
+	bool tls13;
+	bool epoch;
+	bool plain_identity; /* no session identity */
+	bool wrong_psk;      /* one that does not go with the session identity */
+	bool certificate;    /* a server that has one, and no PSK */
 	bool print_psk;
 	bool trace;
 } options = { .message = "hello", .count = 1, .timeout_s = TIMEOUT_DEFAULT_S };
@@ -89,6 +99,66 @@ static unsigned int on_server_psk(
 	return strcmp(identity, options.identity) == 0 ? compute_psk(ssl, psk, cap) : 0;
 }
 
+static struct session_key session_key(void)
+{
+	return (struct session_key){
+		.secret = options.secret,
+		.secret_len = options.secret_len,
+		.identity = options.identity,
+		.version = options.epoch ? 2 : 1,
+	};
+}
+
+static SSL_SESSION *tls13_session(SSL *ssl)
+{
+	static const unsigned char suite[] = { 0x13, 0x01 };
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	if (!session || !SSL_SESSION_set1_master_key(session, session_psk, PSK_SIZE) ||
+		!SSL_SESSION_set_cipher(session, SSL_CIPHER_find(ssl, suite)) ||
+		!SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION))
+		die("session");
+	return session;
+}
+
+/* After a HelloRetryRequest once more, for the same. */
+static int on_client_session(
+	SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_len, SSL_SESSION **session)
+{
+	static char name[SESSION_IDENTITY_SIZE];
+	const struct session_key key = session_key();
+
+	(void)md;
+	if (options.plain_identity)
+		snprintf(name, sizeof(name), "%s", options.identity);
+	else if (!name[0])
+		session_identity_make(&key, options.age_ms, name);
+	session_identity_psk(&key, name, session_psk);
+	if (options.wrong_psk)
+		session_psk[0] ^= 1;
+	*id = (unsigned char *)name;
+	*id_len = strlen(name);
+	*session = tls13_session(ssl);
+	return 1;
+}
+
+static int on_server_session(
+	SSL *ssl, const unsigned char *id, size_t id_len, SSL_SESSION **session)
+{
+	const struct session_key key = session_key();
+	char name[SESSION_IDENTITY_SIZE];
+
+	*session = NULL;
+	if (id_len >= sizeof(name))
+		return 1;
+	snprintf(name, sizeof(name), "%.*s", (int)id_len, (const char *)id);
+	if (!session_identity_is_of(&key, name))
+		return 1;
+	session_identity_psk(&key, name, session_psk);
+	*session = tls13_session(ssl);
+	return 1;
+}
+
 static void on_message(
 	int sent, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg)
 {
@@ -104,20 +174,57 @@ static void on_message(
 		printf("%s alert %s\n", way, SSL_alert_desc_string_long(bytes[0] << 8 | bytes[1]));
 }
 
+/* One that nobody has reason to trust. */
+static bool use_certificate(SSL_CTX *ctx)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *x = X509_new();
+	bool ok = key && x && X509_set_version(x, X509_VERSION_3) &&
+		  X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
+		  X509_gmtime_adj(X509_getm_notAfter(x), 3600) && X509_set_pubkey(x, key) &&
+		  X509_sign(x, key, EVP_sha256()) > 0 && SSL_CTX_use_certificate(ctx, x) == 1 &&
+		  SSL_CTX_use_PrivateKey(ctx, key) == 1;
+
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+static bool use_suites(SSL_CTX *ctx)
+{
+	if (options.tls13)
+		return SSL_CTX_set_ciphersuites(
+			ctx, options.cipher ? options.cipher : "TLS_AES_128_GCM_SHA256");
+	return SSL_CTX_set_cipher_list(ctx, options.cipher ? options.cipher : "PSK");
+}
+
+static void use_psk(SSL_CTX *ctx)
+{
+	if (options.tls13) {
+		SSL_CTX_set_psk_use_session_callback(ctx, on_client_session);
+		SSL_CTX_set_psk_find_session_callback(ctx, on_server_session);
+	} else {
+		SSL_CTX_set_psk_client_callback(ctx, on_client_psk);
+		SSL_CTX_set_psk_server_callback(ctx, on_server_psk);
+	}
+}
+
 static SSL_CTX *context_new(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(options.datagram ? DTLS_method() : TLS_method());
-	int version = options.datagram ? DTLS1_2_VERSION : TLS1_2_VERSION;
+	int version = options.tls13      ? TLS1_3_VERSION
+		      : options.datagram ? DTLS1_2_VERSION
+					 : TLS1_2_VERSION;
 
 	if (!ctx || !SSL_CTX_set_min_proto_version(ctx, version) ||
-		!SSL_CTX_set_max_proto_version(ctx, version) ||
-		!SSL_CTX_set_cipher_list(ctx, options.cipher ? options.cipher : "PSK")) {
+		!SSL_CTX_set_max_proto_version(ctx, version) || !use_suites(ctx) ||
+		(options.certificate && !use_certificate(ctx))) {
 		ERR_print_errors_fp(stderr);
 		exit(EXIT_FAILURE);
 	}
 	SSL_CTX_set_dh_auto(ctx, 1);
-	SSL_CTX_set_psk_client_callback(ctx, on_client_psk);
-	SSL_CTX_set_psk_server_callback(ctx, on_server_psk);
+	if (!options.certificate)
+		use_psk(ctx);
 	if (options.trace)
 		SSL_CTX_set_msg_callback(ctx, on_message);
 	return ctx;
@@ -302,7 +409,13 @@ static void parse(int argc, char *argv[])
 		{ "message", required_argument, NULL, 'm' },
 		{ "count", required_argument, NULL, 'n' },
 		{ "timeout", required_argument, NULL, 't' },
+		{ "age", required_argument, NULL, 'a' },
 		{ "dtls", no_argument, NULL, 'd' },
+		{ "tls13", no_argument, NULL, '3' },
+		{ "epoch", no_argument, NULL, 'e' },
+		{ "plain-identity", no_argument, NULL, 'p' },
+		{ "wrong-psk", no_argument, NULL, 'w' },
+		{ "certificate", no_argument, NULL, 'z' },
 		{ "print-psk", no_argument, NULL, 'k' },
 		{ "trace", no_argument, NULL, 'v' },
 		{ 0 },
@@ -314,23 +427,31 @@ static void parse(int argc, char *argv[])
 		['x'] = &options.cipher,
 		['m'] = &options.message,
 	};
+	static bool *const flags[256] = {
+		['d'] = &options.datagram,
+		['3'] = &options.tls13,
+		['e'] = &options.epoch,
+		['p'] = &options.plain_identity,
+		['w'] = &options.wrong_psk,
+		['z'] = &options.certificate,
+		['k'] = &options.print_psk,
+		['v'] = &options.trace,
+	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
-		if (c == 's')
+		if (c == '?')
+			exit(2);
+		if (flags[c])
+			*flags[c] = true;
+		else if (c == 's')
 			parse_secret(optarg);
 		else if (c == 'n')
 			options.count = strtoul(optarg, NULL, 10);
 		else if (c == 't')
 			options.timeout_s = (unsigned int)strtoul(optarg, NULL, 10);
-		else if (c == 'd')
-			options.datagram = true;
-		else if (c == 'k')
-			options.print_psk = true;
-		else if (c == 'v')
-			options.trace = true;
-		else if (c == '?')
-			exit(2);
+		else if (c == 'a')
+			options.age_ms = strtoll(optarg, NULL, 10);
 		else
 			*strings[c] = optarg;
 	}
