@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
@@ -21,27 +19,6 @@ struct raw {
 static const TPMT_SYM_DEF_OBJECT aes = {
 	.algorithm = TPM2_ALG_AES, .keyBits = { .aes = 128 }, .mode = { .aes = TPM2_ALG_CFB }
 };
-
-uint64_t raw_now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-double raw_percentile(uint64_t *ns, size_t n, double p)
-{
-	qsort(ns, n, sizeof(*ns), compare);
-	return n > 0 ? (double)ns[(size_t)(p * (double)(n - 1))] / 1000 : 0;
-}
 
 static int check(TSS2_RC rc, const char *step)
 {
@@ -172,17 +149,17 @@ static int measure(struct raw *w, const struct raw_options *o, uint64_t *ns, uin
 
 	for (size_t i = 0; r == 0 && i < o->n / 10; i++)
 		r = hmac_once(w, &in);
-	start = raw_now_ns();
+	start = bench_now_ns();
 	for (size_t i = 0; r == 0 && i < o->n; i++) {
-		before = raw_now_ns();
+		before = bench_now_ns();
 		r = hmac_once(w, &in);
-		ns[i] = raw_now_ns() - before;
+		ns[i] = bench_now_ns() - before;
 	}
-	*ret_total = raw_now_ns() - start;
+	*ret_total = bench_now_ns() - start;
 	return r;
 }
 
-int raw_run(const struct raw_options *options, struct raw_result *ret)
+int raw_run(const struct raw_options *options, struct bench_result *ret)
 {
 	struct raw w = { .primary = ESYS_TR_NONE, .session = ESYS_TR_NONE, .key = ESYS_TR_NONE };
 	uint64_t *ns = calloc(options->n, sizeof(*ns)), total = 0;
@@ -194,11 +171,8 @@ int raw_run(const struct raw_options *options, struct raw_result *ret)
 	if (r == 0)
 		r = measure(&w, options, ns, &total);
 	close_raw(&w);
-	if (r == 0) {
-		ret->per_second = (double)options->n * 1e9 / (double)total;
-		ret->p50_us = raw_percentile(ns, options->n, 0.5);
-		ret->p99_us = raw_percentile(ns, options->n, 0.99);
-	}
+	if (r == 0)
+		bench_summarise(ns, options->n, total, ret);
 	free(ns);
 	return r;
 }

@@ -9,9 +9,10 @@
 #ifndef TPMPSK_TESTS_BENCH_RAW_H
 #define TPMPSK_TESTS_BENCH_RAW_H
 
+#include "tests/bench/bench.h"
+
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct raw_options {
 	const char *tcti;
@@ -21,20 +22,7 @@ struct raw_options {
 	size_t in_len; /* bytes of input, at most 1024 */
 };
 
-struct raw_result {
-	double per_second;
-	double p50_us, p99_us;
-};
-
-int raw_run(const struct raw_options *options, struct raw_result *ret)
+int raw_run(const struct raw_options *options, struct bench_result *ret)
 	__attribute__((warn_unused_result));
-
-/*
- * Sorts the latencies and picks the value below which the fraction p of them lies; in microseconds.
- */
-double raw_percentile(uint64_t *ns, size_t n, double p);
-
-/* Nanoseconds on the monotonic clock. */
-uint64_t raw_now_ns(void);
 
 #endif
