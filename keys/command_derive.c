@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -77,19 +76,40 @@ static enum exit_code fill_session_identity(struct invocation *call, struct tpmp
 static enum exit_code fill_exporter(struct invocation *call, struct tpmpsk_derive *q)
 {
 	struct tpmpsk_exporter *in = &q->exporter;
-	const char *length = options_get(&call->options, "--length");
-	char *end = NULL;
-	long n = length ? strtol(length, &end, 10) : 32;
+	char error[OPTIONS_ERROR_SIZE];
+	uint32_t n = 32;
 
 	if (option_hex(&call->options, "--ekm", in->ekm, sizeof(in->ekm), &in->ekm_len) < 0 ||
 		in->ekm_len < TPMPSK_EKM_MIN)
 		return usage(
 			call, "--ekm is %d to %d bytes in hex", TPMPSK_EKM_MIN, TPMPSK_EKM_MAX);
-	if (length && q->purpose != TPMPSK_PURPOSE_EXPORTER_KDF)
-		return usage(call, "--length is for exporter-kdf");
-	if (n < TPMPSK_KDF_MIN || n > TPMPSK_SECRET_MAX || (length && (end == length || *end)))
-		return usage(call, "--length is %d to %d", TPMPSK_KDF_MIN, TPMPSK_SECRET_MAX);
+	if (options_get_number(
+		    &call->options, "--length", TPMPSK_KDF_MIN, TPMPSK_SECRET_MAX, error, &n) < 0)
+		return usage(call, "%s", error);
 	in->length = (uint8_t)n;
+	return EXIT_DONE;
+}
+
+/* Which of the options are for which purposes; an option of another one is a mistake. */
+static enum exit_code check_options(struct invocation *call, uint8_t purpose)
+{
+	static const struct {
+		const char *option;
+		unsigned purposes; /* bit n: purpose number n */
+	} table[] = {
+		{ "--client-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
+		{ "--server-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
+		{ "--role", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY },
+		{ "--handshake", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY },
+		{ "--ekm", 1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC },
+		{ "--length", 1u << TPMPSK_PURPOSE_EXPORTER_KDF },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (options_get(&call->options, table[i].option) &&
+			!(table[i].purposes & 1u << purpose))
+			return usage(call, "%s is not for %s", table[i].option,
+				tpmpsk_purpose_name(purpose));
 	return EXIT_DONE;
 }
 
@@ -127,7 +147,9 @@ static enum exit_code fill_derive(struct invocation *call, struct tpmpsk_derive 
 	q->purpose = (uint8_t)tpmpsk_purpose_by_name(purpose);
 	if (q->purpose == 0)
 		return usage(call, "there is no purpose '%s'", purpose);
-	code = fill_identity(call, q);
+	code = check_options(call, q->purpose);
+	if (code == EXIT_DONE)
+		code = fill_identity(call, q);
 	return code == EXIT_DONE ? fill[q->purpose](call, q) : code;
 }
 
@@ -184,6 +206,8 @@ const struct command commands_derive[] = {
 	{ "derive", NULL, 0, 0, { derive_options, NULL },
 		"Asks for the secret of one session and prints it in hex, behind the session "
 		"identity if one was made",
-		NULL, run_derive },
+		"--identity is the key's; for --role server, the session identity that the client\n"
+		"sent. That is accepted once, or again with the same --handshake.",
+		run_derive },
 	{ 0 },
 };

@@ -10,10 +10,12 @@
 #include <sodium.h>
 #include <string.h>
 
+#define PURPOSES "tls12-session, session-identity, exporter-kdf or exporter-mac"
+
 static const struct option policy_options[] = {
 	{ "--identity", "ID", "the PSK identity that peers send", false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
-	{ "--purpose", "P", "what the key is for: tls12-session", false },
+	{ "--purpose", "P", "what it is for: " PURPOSES, false },
 	{ "--mode", "M", "session-identity: strict (the default) or epoch", false },
 	{ "--allow", "WHO...", "who may use it: user:NAME, group:NAME, uid:N, gid:N", true },
 	{ "--rate", "N", "derivations a second for each user (no limit)", false },
@@ -257,6 +259,15 @@ static enum exit_code run_remove(struct invocation *call)
 		false);
 }
 
+#define ALLOW_NOTES                                                                                \
+	"--allow takes several at once: --allow user:a user:b. For session-identity, :client or\n" \
+	":server may stand behind each: in that role only."
+
+#define EXPORTER_NOTES                                                                             \
+	"\n\nThe secret of an exporter purpose must be used for nothing else, here or "            \
+	"elsewhere:\n"                                                                             \
+	"who may use such a key can ask for the HMAC of almost any bytes."
+
 const struct command commands_key[] = {
 	{ "key import", "NAME", 1, 1, { secret_options, policy_options },
 		"Puts a secret into the TPM and forgets it",
@@ -264,27 +275,29 @@ const struct command commands_key[] = {
 		"it.\n"
 		"--secret-file takes every byte of the file: a newline at its end is part of the "
 		"secret.\n"
-		"--hex-file ignores white space. --allow takes several at once: --allow user:a "
-		"user:b",
+		"--hex-file ignores white space.\n" ALLOW_NOTES EXPORTER_NOTES,
 		run_import },
 	{ "key generate", "NAME", 1, 1, { policy_options, NULL },
 		"Makes a random key inside the TPM",
 		"Nobody ever sees its secret, so no other TPM can have it. For a peer on another "
 		"machine,\n"
-		"import the same secret on both.",
+		"import the same secret on both.\n" ALLOW_NOTES,
 		run_generate },
 	{ "key adopt", "NAME", 1, 1, { pem_option, policy_options },
 		"Takes a key file that was made elsewhere",
 		"The file is a TSS2 PRIVATE KEY, as tpm2-tools write it, of an HMAC-SHA256 key of "
 		"this TPM.\n"
-		"It is loaded once to prove that it works.",
+		"It is loaded once to prove that it works.\n" ALLOW_NOTES EXPORTER_NOTES,
 		run_adopt },
 	{ "key allow", "NAME WHO...", 2, SIZE_MAX, { NULL, NULL }, "Lets users or groups use a key",
-		"WHO is user:NAME, group:NAME, uid:N or gid:N. It holds from the next request on.",
+		"WHO is user:NAME, group:NAME, uid:N or gid:N; for a session-identity key, with\n"
+		":client or :server behind it or not. It holds from the next request on.",
 		run_allow },
 	{ "key deny", "NAME WHO...", 2, SIZE_MAX, { NULL, NULL },
 		"Takes users or groups off a key's list",
-		"WHO as 'key show' has it. It holds from the next request on.", run_deny },
+		"WHO as 'key show' has it; without its role, it is all roles. It holds from the\n"
+		"next request on.",
+		run_deny },
 	{ "key remove", "NAME", 1, 1, { NULL, NULL }, "Removes a key for good", NULL, run_remove },
 	{ 0 },
 };

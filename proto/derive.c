@@ -32,9 +32,14 @@ static void read_tls12_session(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
 
 static void write_session_identity(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
 {
-	if (q->role == TPMPSK_ROLE_SERVER)
-		tpmpsk_write_var8(
-			w, q->session_identity.handshake, q->session_identity.handshake_len);
+	const struct tpmpsk_session_identity *in = &q->session_identity;
+
+	if (q->role != TPMPSK_ROLE_SERVER)
+		return;
+	if (in->handshake_len > TPMPSK_HANDSHAKE_MAX)
+		tpmpsk_writer_fail(w);
+	else
+		tpmpsk_write_var8(w, in->handshake, in->handshake_len);
 }
 
 static void read_session_identity(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
@@ -58,7 +63,12 @@ static void read_ekm(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
 
 static void write_exporter_mac(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
 {
-	tpmpsk_write_var8(w, q->exporter.ekm, q->exporter.ekm_len);
+	const struct tpmpsk_exporter *in = &q->exporter;
+
+	if (in->ekm_len > TPMPSK_EKM_MAX)
+		tpmpsk_writer_fail(w);
+	else
+		tpmpsk_write_var8(w, in->ekm, in->ekm_len);
 }
 
 static void write_exporter_kdf(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)

@@ -139,9 +139,10 @@ daemon()
 	"$TPMPSK_BUILD/daemon/tpm-pskd" --config "$scene/tpm-pskd.json" "$@"
 }
 
+# start_daemon [VARIABLE=VALUE...]: with these in its environment.
 start_daemon()
 {
-	"$TPMPSK_BUILD/daemon/tpm-pskd" --config "$scene/tpm-pskd.json" >"$scene/daemon.log" 2>&1 &
+	env "$@" "$TPMPSK_BUILD/daemon/tpm-pskd" --config "$scene/tpm-pskd.json" >"$scene/daemon.log" 2>&1 &
 	daemon_pid=$!
 	eventually psk status || {
 		sed 's/^/# /' "$scene/daemon.log"
@@ -161,13 +162,19 @@ psk()
 	"$tpm_psk" --socket "$socket" "$@"
 }
 
-# import NAME HEX [OPTION...]: a key that the user who runs the test may use.
+# import_for PURPOSE NAME HEX [OPTION...]
+import_for()
+{
+	import_purpose=$1
+	import_name=$2
+	printf '%s\n' "$3" >"$scene/hex"
+	shift 3
+	psk key import "$import_name" --purpose "$import_purpose" --hex-file "$scene/hex" "$@"
+}
+
 import()
 {
-	import_name=$1
-	printf '%s\n' "$2" >"$scene/hex"
-	shift 2
-	psk key import "$import_name" --purpose tls12-session --hex-file "$scene/hex" "$@"
+	import_for tls12-session "$@"
 }
 
 random_a=0101010101010101010101010101010101010101010101010101010101010101
@@ -188,8 +195,55 @@ expected()
 	PYTHON
 }
 
+# refused STATUS COMMAND...: exit status 1, and that word on standard error.
+refused()
+{
+	word=$1
+	shift
+	fails 1 "^tpm-psk: [a-z ]+: $word(: |\$)" "$@"
+}
+
+# status_of FIELD: a number in the daemon's status, "sessions.epochs".
+status_of()
+{
+	psk status --json | python3 -c 'import functools, json, sys
+print(functools.reduce(lambda o, name: o[name], sys.argv[1].split("."), json.load(sys.stdin)))' "$1"
+}
+
 # derives IDENTITY HEX: the right answer for a key of this secret.
 derives()
 {
 	[ "$(derive "$1")" = "$(expected "$2")" ]
+}
+
+# For session-identity. make_session HEX IDENTITY VERSION [OFFSET_MS [AT_MS]]: what a client with the secret in software sends at that time,
+# into $wire, and its PSK into $answer.
+make_session()
+{
+	made=$(python3 "$TPMPSK_SOURCE/tests/cli/session.py" make "$@") || return 1
+	wire=${made% *}
+	answer=${made##* }
+}
+
+# change FIELD: $wire with one bit of it changed (see session.py), into $changed.
+change()
+{
+	changed=$(python3 "$TPMPSK_SOURCE/tests/cli/session.py" change "$wire" "$1")
+}
+
+as_client()
+{
+	psk derive --purpose session-identity --role client --identity "$1"
+}
+
+# as_server SESSION_IDENTITY [HANDSHAKE]
+as_server()
+{
+	psk derive --purpose session-identity --role server --identity "$1" ${2+--handshake "$2"}
+}
+
+# accepts: the server's side gives the right PSK for $wire.
+accepts()
+{
+	[ "$(as_server "$wire")" = "$answer" ]
 }

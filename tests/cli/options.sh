@@ -48,6 +48,35 @@ it "refuses randoms that are not hex" usage '--client-random' derive --identity 
 it "refuses an identity that is too long" usage '128' derive --identity "$(printf '%0129d' 0)" \
 	--purpose tls12-session --client-random $random_a --server-random $random_b
 
+derive_with()
+{
+	pattern=$1
+	shift
+	usage "$pattern" derive --identity I --purpose "$@"
+}
+zeroes=00000000000000000000000000000000
+it "needs a role" derive_with '--role' session-identity
+it "refuses a role that is none" derive_with '--role' session-identity --role none
+it "refuses a role that does not exist" derive_with '--role' session-identity --role peer
+it "refuses a role where there are none" derive_with '--role is not for tls12-session' tls12-session --role client \
+	--client-random "$random_a" --server-random "$random_b"
+it "refuses a handshake of a client" derive_with '--handshake' session-identity --role client --handshake 00
+it "refuses a handshake that is not hex" derive_with '--handshake' session-identity --role server --handshake x
+it "refuses a handshake that is too long" derive_with '--handshake' session-identity --role server --handshake "$random_a"00
+it "refuses randoms where there are none" derive_with '--client-random is not' session-identity --role client \
+	--client-random "$random_a"
+for purpose in exporter-kdf exporter-mac; do
+	it "needs an exporter's value for $purpose" derive_with '--ekm' $purpose
+	it "refuses one that is too short for $purpose" derive_with '--ekm is 16 to 48 bytes' $purpose --ekm "${zeroes#00}"
+	it "refuses one that is too long for $purpose" derive_with '--ekm' $purpose --ekm "$zeroes$zeroes${zeroes}00"
+	it "refuses one that is not hex for $purpose" derive_with '--ekm' $purpose --ekm "${zeroes}0"
+	it "refuses a role for $purpose" derive_with '--role is not for' $purpose --ekm $zeroes --role client
+done
+for length in 0 15 65 32x -1 ''; do
+	it "refuses a length of '$length'" derive_with '--length' exporter-kdf --ekm $zeroes --length "$length"
+done
+it "refuses a length for exporter-mac" derive_with '--length is not for' exporter-mac --ekm $zeroes --length 32
+
 refuses_secret()
 {
 	fails 1 "$1" psk key import k --identity I --purpose tls12-session "$2" "$3"

@@ -133,6 +133,29 @@ connected()
 }
 it "denies on a connection that was served before" connected
 
+# Roles. One may make session identities, another may take them, and neither may do the other's part.
+client_as()
+{
+	psk_as "$1" derive --purpose session-identity --role client --identity "$2"
+}
+
+# From $friend, who may be a client, to another, who may be a server.
+session_to()
+{
+	made=$(client_as $friend session) || return 1
+	[ "$(psk_as "$1" derive --purpose session-identity --role server --identity "${made% *}" 2>"$scene/err")" = "${made##* }" ]
+}
+it "takes a key with roles" import_for session-identity s $secret --identity session --allow uid:$friend:client \
+	gid:$friends:server
+it "lets the server take what the client made" session_to $member:$friends
+it "lets the client not be the server" not session_to $friend
+it "says that it is unknown in that role" grep -q 'derive: unknown-identity' "$scene/err"
+it "lets the server make none" refused unknown-identity client_as $member:$friends session
+it "denies both to others" not session_to $stranger
+it "says so" grep -q 'derive: denied' "$scene/err"
+it "denies the one" refused denied client_as $stranger session
+it "denies as it does for an identity that is not there" refused denied client_as $stranger nobody
+
 manages()
 {
 	who=$1

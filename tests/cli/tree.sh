@@ -5,7 +5,7 @@
 cd "$TPMPSK_SOURCE" || exit 1
 licensed()
 {
-	! grep -L 'SPDX-License-Identifier: BSD-2-Clause' */*.[ch] tests/*/*.[ch] tests/*/*.sh tests/run.sh examples/*.sh | grep .
+	! grep -L 'SPDX-License-Identifier: BSD-2-Clause' */*.[ch] tests/*/*.[ch] tests/*/*.sh tests/*/*.py tests/run.sh examples/*.sh | grep .
 }
 it "every source file has a licence line" licensed
 

@@ -17,6 +17,22 @@ answers()
 	[ "$(psk derive --identity "$1" --purpose tls12-session --client-random "$2" --server-random "$3")" = "$4" ]
 }
 
+exporter_vectors()
+{
+	python3 - "$TPMPSK_SOURCE/tests/data/vectors.json" <<-'PYTHON'
+		import json, sys
+		for v in json.load(open(sys.argv[1])):
+		    if v["purpose"].startswith("exporter-"):
+		        print(v["purpose"], v["key"], v["ekm"], v["output"], v.get("length", ""))
+	PYTHON
+}
+
+# exported PURPOSE EKM ANSWER [LENGTH]
+exported()
+{
+	[ "$(psk derive --identity I --purpose "$1" --ekm "$2" ${4:+--length "$4"})" = "$3" ]
+}
+
 start_tpm
 configure
 start_daemon
@@ -59,3 +75,16 @@ done
 # shellcheck disable=SC2086
 it "answers the client in PROTOCOL.md" protocol_client "$identity" $last
 it "tells the client in PROTOCOL.md what is wrong" not protocol_client nobody $last
+
+# One identity, a key for each purpose: the one does not answer for the other.
+exporter_vectors >"$scene/vectors"
+it "has vectors for both exporters" test "$(cut -d ' ' -f 1,2 "$scene/vectors" | sort -u | wc -l)" -eq 2
+while read -r purpose key ekm answer length; do
+	if ! psk key show "$purpose" >/dev/null 2>&1; then
+		it "imports a key for $purpose" import_for "$purpose" "$purpose" "$key" --identity I --allow "uid:$(id -u)"
+	fi
+	it "derives ${length:-32} bytes for $purpose from $((${#ekm} / 2))" exported "$purpose" "$ekm" "$answer" "$length"
+	[ "$length" != 32 ] ||
+		it "derives 32 bytes for $purpose from $((${#ekm} / 2)) unless told otherwise" exported "$purpose" "$ekm" "$answer"
+done <"$scene/vectors"
+it "has tried each length" test "$(cut -d ' ' -f 5 "$scene/vectors" | sort -u | tr -d '\n')" = 16324864

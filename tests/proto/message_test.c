@@ -223,12 +223,102 @@ Test(derive, for_tls12_session_has_no_role)
 		cr_expect_eq(derive_with(1, (uint8_t)role, 1, 32, 32), -EBADMSG, "%u", role);
 }
 
+/* A derive request up to where the purpose's own fields begin. */
+static void start_derive(struct tpmpsk_writer *w, uint8_t *buf, uint8_t purpose, uint8_t role)
+{
+	tpmpsk_writer_init(w, buf, TPMPSK_MESSAGE_MAX);
+	tpmpsk_write_u8(w, purpose);
+	tpmpsk_write_u8(w, role);
+	tpmpsk_write_var8(w, "I", 1);
+}
+
+static int decode_derive(const struct tpmpsk_writer *w)
+{
+	_cleanup_(heap_freep) uint8_t *copy = NULL;
+	struct tpmpsk_derive q;
+	struct tpmpsk_reader r;
+	size_t len;
+
+	cr_assert_eq(tpmpsk_writer_finish(w, &len), 0);
+	copy = heap_copy(w->data, len, 0);
+	tpmpsk_reader_init(&r, copy, len);
+	return tpmpsk_derive_decode(&r, &q);
+}
+
+static int derive_session(uint8_t role, bool has_handshake, size_t handshake_len)
+{
+	uint8_t buf[TPMPSK_MESSAGE_MAX], bytes[256] = { 0 };
+	struct tpmpsk_writer w;
+
+	start_derive(&w, buf, TPMPSK_PURPOSE_SESSION_IDENTITY, role);
+	if (has_handshake)
+		tpmpsk_write_var8(&w, bytes, handshake_len);
+	return decode_derive(&w);
+}
+
+Test(derive, for_session_identity_has_a_role)
+{
+	for (unsigned role = 0; role < 256; role++) {
+		cr_expect_eq(derive_session((uint8_t)role, false, 0),
+			role == TPMPSK_ROLE_CLIENT ? 0 : -EBADMSG, "%u", role);
+		cr_expect_eq(derive_session((uint8_t)role, true, 0),
+			role == TPMPSK_ROLE_SERVER ? 0 : -EBADMSG, "%u", role);
+	}
+}
+
+Test(derive, as_a_server_names_its_handshake_with_at_most_32_bytes)
+{
+	for (size_t n = 0; n < 256; n++)
+		cr_expect_eq(derive_session(TPMPSK_ROLE_SERVER, true, n), n <= 32 ? 0 : -EBADMSG,
+			"%zu", n);
+}
+
+/* length: negative for none. */
+static int derive_exporter(uint8_t purpose, uint8_t role, size_t ekm_len, int length)
+{
+	uint8_t buf[TPMPSK_MESSAGE_MAX], bytes[256] = { 0 };
+	struct tpmpsk_writer w;
+
+	start_derive(&w, buf, purpose, role);
+	tpmpsk_write_var8(&w, bytes, ekm_len);
+	if (length >= 0)
+		tpmpsk_write_u8(&w, (uint8_t)length);
+	return decode_derive(&w);
+}
+
+Test(derive, takes_16_to_48_bytes_of_an_exporter)
+{
+	for (size_t n = 0; n < 256; n++) {
+		int expected = n >= 16 && n <= 48 ? 0 : -EBADMSG;
+
+		cr_expect_eq(derive_exporter(3, 0, n, 32), expected, "exporter-kdf, %zu", n);
+		cr_expect_eq(derive_exporter(4, 0, n, -1), expected, "exporter-mac, %zu", n);
+	}
+}
+
+Test(derive, for_exporter_kdf_asks_for_16_to_64_bytes)
+{
+	for (int n = 0; n < 256; n++)
+		cr_expect_eq(
+			derive_exporter(3, 0, 32, n), n >= 16 && n <= 64 ? 0 : -EBADMSG, "%d", n);
+	cr_expect_eq(derive_exporter(3, 0, 32, -1), -EBADMSG);
+	cr_expect_eq(derive_exporter(4, 0, 32, 32), -EBADMSG, "exporter-mac has no length");
+}
+
+Test(derive, for_an_exporter_has_no_role)
+{
+	for (unsigned role = 1; role < 256; role++) {
+		cr_expect_eq(derive_exporter(3, (uint8_t)role, 32, 32), -EBADMSG, "%u", role);
+		cr_expect_eq(derive_exporter(4, (uint8_t)role, 32, -1), -EBADMSG, "%u", role);
+	}
+}
+
 Test(derive, is_not_written_from_values_out_of_range)
 {
 	const struct tpmpsk_derive good = {
 		.purpose = 1, .identity_len = 1, .tls12_session.random_len = TPMPSK_RANDOM_SIZE
 	};
-	struct tpmpsk_derive bad[4] = { good, good, good, good };
+	struct tpmpsk_derive bad[] = { good, good, good, good, good, good };
 	uint8_t buf[TPMPSK_MESSAGE_MAX];
 	size_t len;
 
@@ -236,8 +326,15 @@ Test(derive, is_not_written_from_values_out_of_range)
 	bad[1].identity_len = 0;
 	bad[2].identity_len = TPMPSK_IDENTITY_MAX + 1;
 	bad[3].tls12_session.random_len = TPMPSK_RANDOM_SIZE + 1;
+	bad[4] = (struct tpmpsk_derive){ .purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_SERVER,
+		.identity_len = 1,
+		.session_identity.handshake_len = TPMPSK_HANDSHAKE_MAX + 1 };
+	bad[5] = (struct tpmpsk_derive){ .purpose = TPMPSK_PURPOSE_EXPORTER_MAC,
+		.identity_len = 1,
+		.exporter.ekm_len = TPMPSK_EKM_MAX + 1 };
 	cr_expect_eq(tpmpsk_derive_encode(1, &good, buf, sizeof(buf), &len), 0);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		cr_expect_eq(tpmpsk_derive_encode(1, &bad[i], buf, sizeof(buf), &len), -EMSGSIZE,
 			"%zu", i);
 }

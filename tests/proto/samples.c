@@ -24,7 +24,9 @@ static int write_hello_reply(uint8_t *buf, size_t cap, size_t *ret_len)
 	const struct tpmpsk_hello_reply m = {
 		.version = 1,
 		.message_max = TPMPSK_MESSAGE_MAX,
-		.purposes = 1u << TPMPSK_PURPOSE_TLS12_SESSION,
+		.purposes = 1u << TPMPSK_PURPOSE_TLS12_SESSION |
+			    1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
+			    1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC,
 		.software = "tpm-pskd 0.1.0",
 	};
 
@@ -67,6 +69,60 @@ static int write_derive_short(uint8_t *buf, size_t cap, size_t *ret_len)
 	return write_derive_sized(TPMPSK_RANDOM_SHORT_SIZE, buf, cap, ret_len);
 }
 
+#define SAMPLE_SESSION_IDENTITY "Client1~1.AAABoMRQbACuieoVVBGa1tlgSdsBG8kiholcb4VxLwHWfVxV"
+
+static int write_session_client(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_CLIENT,
+		.identity_len = 7,
+		.identity = "Client1",
+	};
+
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_session_server(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_SERVER,
+		.identity_len = sizeof(SAMPLE_SESSION_IDENTITY) - 1,
+		.identity = SAMPLE_SESSION_IDENTITY,
+		.session_identity.handshake_len = 16,
+	};
+
+	for (size_t i = 0; i < m.session_identity.handshake_len; i++)
+		m.session_identity.handshake[i] = (uint8_t)(0xe0 + i);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_exporter(uint8_t purpose, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = purpose,
+		.role = TPMPSK_ROLE_NONE,
+		.identity_len = 7,
+		.identity = "Client1",
+		.exporter = { .ekm_len = 32, .length = 48 },
+	};
+
+	for (size_t i = 0; i < m.exporter.ekm_len; i++)
+		m.exporter.ekm[i] = (uint8_t)(0x80 + i);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_exporter_kdf(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_exporter(TPMPSK_PURPOSE_EXPORTER_KDF, buf, cap, ret_len);
+}
+
+static int write_exporter_mac(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_exporter(TPMPSK_PURPOSE_EXPORTER_MAC, buf, cap, ret_len);
+}
+
 static int rewrite_derive(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
 	size_t cap, size_t *ret_len)
 {
@@ -76,13 +132,24 @@ static int rewrite_derive(struct tpmpsk_reader *r, const struct tpmpsk_header *h
 	return rc < 0 ? rc : tpmpsk_derive_encode(h->id, &m, buf, cap, ret_len);
 }
 
-static int write_derived(uint8_t *buf, size_t cap, size_t *ret_len)
+static int write_derived_named(const char *name, uint8_t *buf, size_t cap, size_t *ret_len)
 {
-	struct tpmpsk_derived m = { .secret_len = 32 };
+	struct tpmpsk_derived m = { .secret_len = 32, .name_len = strlen(name) };
 
 	for (size_t i = 0; i < m.secret_len; i++)
 		m.secret[i] = (uint8_t)(0xa0 + i);
+	memcpy(m.name, name, m.name_len);
 	return tpmpsk_derived_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_derived(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_derived_named("", buf, cap, ret_len);
+}
+
+static int write_session_derived(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_derived_named(SAMPLE_SESSION_IDENTITY, buf, cap, ret_len);
 }
 
 static int rewrite_derived(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
@@ -277,6 +344,17 @@ const struct sample samples[] = {
 		rewrite_derive },
 	{ "derive, short randoms", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 }, { 47, 1 } },
 		write_derive_short, rewrite_derive },
+	{ "derive, session-identity, client", TPMPSK_OP_DERIVE, 0, { { 10, 1 } },
+		write_session_client, rewrite_derive },
+	{ "derive, session-identity, server", TPMPSK_OP_DERIVE, 0,
+		{ { 10, 1 }, { 10 + sizeof(SAMPLE_SESSION_IDENTITY), 1 } }, write_session_server,
+		rewrite_derive },
+	{ "derive, exporter-kdf", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 } }, write_exporter_kdf,
+		rewrite_derive },
+	{ "derive, exporter-mac", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 } }, write_exporter_mac,
+		rewrite_derive },
+	{ "derive reply, session-identity", REPLY(TPMPSK_OP_DERIVE), 0, { { 8, 1 }, { 41, 1 } },
+		write_session_derived, rewrite_derived },
 	{ "derive reply", REPLY(TPMPSK_OP_DERIVE), 0, { { 8, 1 }, { 41, 1 } }, write_derived,
 		rewrite_derived },
 	{ "status", TPMPSK_OP_STATUS, 0, { { 0, 0 } }, write_status, rewrite_empty },
