@@ -12,6 +12,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/*
+ * Refusing costs little, but somebody who asks for nothing else would get a whole processor of it, and take another one to ask. A user is
+ * refused so often in so long a time at most; then its connections are not read from until that time is over.
+ */
+#define REFUSALS_MAX 200
+#define REFUSALS_NS UINT64_C(10000000)
+
 struct unsent {
 	struct list link;
 	size_t len;
@@ -87,6 +94,7 @@ void conn_send_error(struct server *s, struct conn *c, uint32_t id, uint8_t opco
 	uint8_t packet[TPMPSK_HEADER_SIZE + 5 + TPMPSK_DETAIL_MAX];
 	size_t len;
 
+	c->user->refused++;
 	if (tpmpsk_error_encode(
 		    id, opcode, status, retry_after_ms, detail, packet, sizeof(packet), &len) == 0)
 		conn_send(s, c, packet, len);
@@ -106,6 +114,11 @@ static void flush_unsent(struct server *s, struct conn *c)
 	}
 }
 
+static bool is_paused(const struct conn *c)
+{
+	return !list_empty(&c->pause_link);
+}
+
 static size_t room(const struct conn *c)
 {
 	return c->n_unsent > 0 || c->n_jobs >= CONN_REQUESTS_MAX ? 0
@@ -114,8 +127,8 @@ static size_t room(const struct conn *c)
 
 void conn_update_events(struct server *s, struct conn *c)
 {
-	uint32_t events =
-		(room(c) > 0 ? (uint32_t)EPOLLIN : 0) | (c->n_unsent > 0 ? (uint32_t)EPOLLOUT : 0);
+	uint32_t events = (room(c) > 0 && !is_paused(c) ? (uint32_t)EPOLLIN : 0) |
+			  (c->n_unsent > 0 ? (uint32_t)EPOLLOUT : 0);
 	struct epoll_event ev = { .events = events, .data.ptr = &c->source };
 
 	if (c->closed || events == c->events)
@@ -170,6 +183,38 @@ static void read_packets(struct server *s, struct conn *c)
 	}
 }
 
+/* Whether the user has been refused too often just now: then the connection rests for a while. */
+static bool pause_if_refused(struct server *s, struct conn *c)
+{
+	struct user *u = c->user;
+	uint64_t now;
+
+	if (u->refused <= REFUSALS_MAX)
+		return false;
+	now = clock_ns();
+	if (now - u->refused_ns >= REFUSALS_NS) {
+		u->refused_ns = now;
+		u->refused = 0;
+		return false;
+	}
+	list_append(&s->paused, &c->pause_link);
+	if (s->resume_ns == 0)
+		s->resume_ns = u->refused_ns + REFUSALS_NS;
+	return true;
+}
+
+uint64_t conn_resume_paused(struct server *s, uint64_t now_ns)
+{
+	struct list *it;
+
+	if (s->resume_ns == 0 || now_ns < s->resume_ns)
+		return s->resume_ns;
+	s->resume_ns = 0;
+	while ((it = list_pop(&s->paused)))
+		conn_update_events(s, list_entry(it, struct conn, pause_link));
+	return 0;
+}
+
 static void on_event(struct server *s, struct source *source, uint32_t events)
 {
 	struct conn *c = list_entry(source, struct conn, source);
@@ -178,7 +223,7 @@ static void on_event(struct server *s, struct source *source, uint32_t events)
 		return;
 	if (events & EPOLLOUT)
 		flush_unsent(s, c);
-	if (!c->closed && room(c) > 0)
+	if (!c->closed && room(c) > 0 && !is_paused(c) && !pause_if_refused(s, c))
 		read_packets(s, c);
 	else if (!c->closed && (events & (EPOLLHUP | EPOLLERR)))
 		conn_close(s, c); /* hung up while we do not read: nobody is left to answer */
@@ -244,6 +289,7 @@ int conn_new(struct server *s, int fd)
 	c->events = EPOLLIN;
 	list_init(&c->jobs);
 	list_init(&c->unsent);
+	list_init(&c->pause_link);
 	queue_flow_init(&c->flow, &c->user->account);
 	list_append(&s->conns, &c->link);
 	c->user->connections++;
@@ -267,6 +313,7 @@ void conn_close(struct server *s, struct conn *c)
 		unsent_free(c, list_entry(it, struct unsent, link));
 	c->user->connections--;
 	s->n_conns--;
+	list_remove(&c->pause_link);
 	list_remove(&c->link);
 	list_append(&s->dying, &c->link);
 }

@@ -39,7 +39,8 @@ struct conn {
 	unsigned n_jobs;
 	struct list unsent;
 	unsigned n_unsent;
-	uint32_t events; /* what epoll watches for */
+	uint32_t events;        /* what epoll watches for */
+	struct list pause_link; /* in server.paused, while it is not read from for a moment */
 	bool closed;
 };
 
@@ -56,5 +57,8 @@ void conn_send_error(struct server *s, struct conn *c, uint32_t id, uint8_t opco
 
 /* Begins or goes on reading, as far as there is room. */
 void conn_update_events(struct server *s, struct conn *c);
+
+/* Goes on reading from those that were paused, when it is time; when to be called next, 0 for not at all. */
+uint64_t conn_resume_paused(struct server *s, uint64_t now_ns);
 
 #endif

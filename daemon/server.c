@@ -402,6 +402,7 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	s->started_ns = clock_ns();
 	list_init(&s->conns);
 	list_init(&s->dying);
+	list_init(&s->paused);
 	list_init(&s->deadlines);
 	limiter_init(&s->limiter);
 	slab_init(&s->jobs, sizeof(struct job));
@@ -502,6 +503,7 @@ int server_run(struct server *s)
 		int n;
 
 		deadline_ns = earlier(deadline_ns, resume_accept(s, now));
+		deadline_ns = earlier(deadline_ns, conn_resume_paused(s, now));
 		sign_of_life(s, now);
 		conn_free_dying(s);
 		audit_flush(&s->audit);

@@ -55,7 +55,9 @@ struct server {
 	struct source on_signal, on_listen, on_engine;
 
 	struct list conns;
-	struct list dying; /* closed, but an event of this round may still point to them */
+	struct list paused; /* connections of users who are refused too often */
+	uint64_t resume_ns; /* when they go on; 0 when there are none */
+	struct list dying;  /* closed, but an event of this round may still point to them */
 	unsigned n_conns;
 	struct list deadlines; /* of all jobs not answered yet, the next one first */
 	unsigned n_jobs;

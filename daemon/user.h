@@ -25,9 +25,11 @@ struct user {
 	uid_t uid;
 	unsigned refs;
 	unsigned connections;
-	unsigned requests; /* queued or at the TPM */
-	uint64_t round;    /* of the loop in which packets were last read for this user */
-	unsigned packets;  /* read in that round */
+	unsigned requests;   /* queued or at the TPM */
+	uint64_t refused_ns; /* when the present window of refusals began */
+	unsigned refused;    /* requests refused in it */
+	uint64_t round;      /* of the loop in which packets were last read for this user */
+	unsigned packets;    /* read in that round */
 	struct audit_budget audit;
 	struct queue_account account;
 	struct queue_flow background; /* jobs of the daemon's own that this user is charged for */
