@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # The main job in one go: two machines share a secret, each has it in a TPM of its own (a software TPM here), and a TLS
-# server and a TLS client without any privileges get a fresh PSK from it for each handshake.
+# server and a TLS client without any privileges get a fresh PSK from it for each handshake, in TLS 1.3, TLS 1.2 and
+# DTLS 1.2. Then the same for HTTPS with a certificate: a token that is worth one connection.
 #
 # Installs the Debian packages it lacks (as root), builds in build/, leaves nothing else behind. Exit 0: all went well.
 set -eu
@@ -67,7 +68,8 @@ build_all()
 		[ -e "$build/build.ninja" ] || meson setup "$build" "$root"
 		meson compile -C "$build"
 	} >"$build/quickstart.log" 2>&1 || die "the build failed: $(tail -n 30 "$build/quickstart.log")"
-	for program in daemon/tpm-pskd keys/tpm-psk examples/psk-server examples/psk-client; do
+	for program in daemon/tpm-pskd keys/tpm-psk examples/psk-server examples/psk-client \
+		examples/token-server examples/token-client; do
 		[ -x "$build/$program" ] || die "the build has no $program: $(grep -i 'not found\|: NO' "$build/quickstart.log")"
 	done
 }
@@ -104,24 +106,49 @@ unprivileged()
 	fi
 }
 
-# handshakes N SERVER_OPTION...: a server, and N clients one after the other.
+# make_key NAME PURPOSE SECRET: the same on both machines.
+make_key()
+{
+	show "tpm-psk key import $1 --identity Client1 --purpose $2 --allow uid:$user --secret-file $3"
+	for machine in server client; do
+		"$build/keys/tpm-psk" --socket "$scene/$machine/socket" key import "$1" --identity Client1 \
+			--purpose "$2" --allow "uid:$user" --secret-file "$scene/$3" 2>/dev/null
+	done
+}
+
+# start_server PROGRAM OPTION...: ends by itself; $server, $address.
+start_server()
+{
+	program=$1
+	shift
+	: >"$scene/server.out"
+	unprivileged "$scene/bin/examples/$program" --socket "$scene/server/socket" --listen 127.0.0.1:0 \
+		"$@" >"$scene/server.out" 2>"$scene/$program.log" &
+	server=$!
+	processes="$processes $server"
+	wait_for "$program" grep -q '^listening on ' "$scene/server.out"
+	address=$(sed -n 's/^listening on //p' "$scene/server.out")
+}
+
+# run_client PROGRAM OPTION...: its output in client.out.
+run_client()
+{
+	program=$1
+	shift
+	(unprivileged "$scene/bin/examples/$program" --socket "$scene/client/socket" --connect "$address" "$@") \
+		>"$scene/client.out" || die "$program failed: $(cat "$scene"/*-server.log)"
+	sed 's/^/   client: /' "$scene/client.out"
+}
+
+# handshakes N OPTION...: a server, and N clients one after the other.
 handshakes()
 {
 	count=$1
 	shift
-	: >"$scene/server.out"
-	unprivileged "$scene/bin/examples/psk-server" --socket "$scene/server/socket" --listen 127.0.0.1:0 \
-		--count "$count" --print-psk "$@" >"$scene/server.out" 2>"$scene/psk-server.log" &
-	server=$!
-	processes="$processes $server"
-	wait_for "psk-server" grep -q '^listening on ' "$scene/server.out"
-	address=$(sed -n 's/^listening on //p' "$scene/server.out")
+	start_server psk-server --count "$count" --print-psk "$@"
 	i=1
 	while [ "$i" -le "$count" ]; do
-		(unprivileged "$scene/bin/examples/psk-client" --socket "$scene/client/socket" --connect "$address" \
-			--identity Client1 --message "hello $i" --print-psk "$@") >"$scene/client.out" ||
-			die "psk-client failed: $(cat "$scene/psk-server.log")"
-		sed 's/^/   client: /' "$scene/client.out"
+		run_client psk-client --identity Client1 --message "hello $i" --print-psk "$@"
 		sed -n 's/^psk //p' "$scene/client.out" >>"$scene/client.psks"
 		grep -q "hello $i" "$scene/client.out" || die "the server's echo did not come back"
 		i=$((i + 1))
@@ -131,8 +158,36 @@ handshakes()
 	sed -n 's/^psk /   server: psk /p' "$scene/server.out"
 }
 
+# derived NAME: that key has made the last handshakes' PSKs, on both machines.
+derived()
+{
+	for machine in server client; do
+		"$build/keys/tpm-psk" --socket "$scene/$machine/socket" key show "$1" >"$scene/show"
+		grep -q '^derivations *0$' "$scene/show" && die "the PSKs did not come from the key $1"
+	done
+	return 0
+}
+
+# Two tokens, and the first one once more, on a connection that it was not made for.
+tokens()
+{
+	start_server token-server --count 3
+	pin=$(sed -n 's/^pin //p' "$scene/server.out")
+	for i in 1 2; do
+		run_client token-client --client Client1 --pin "$pin" --print-token
+		grep -qx ok "$scene/client.out" || die "the server did not take the token"
+		sed -n 's/^token //p' "$scene/client.out" >>"$scene/tokens"
+	done
+	show "token-client --token ...    (the first token, on another connection)"
+	(unprivileged "$scene/bin/examples/token-client" --connect "$address" --client Client1 --pin "$pin" \
+		--token "$(head -n 1 "$scene/tokens")") >"$scene/client.out" 2>&1 && die "a token was good for two connections"
+	sed 's/^/   client: /' "$scene/client.out"
+	wait "$server" || die "token-server failed: $(cat "$scene/token-server.log")"
+	[ "$(sort -u "$scene/tokens" | wc -l)" -eq 2 ] || die "there are not two different tokens"
+}
+
 need_packages gcc libc6-dev meson ninja-build pkg-config libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev \
-	libtasn1-6-dev libgnutls28-dev swtpm
+	libtasn1-6-dev libgnutls28-dev libmicrohttpd-dev libjose-dev swtpm
 
 step "Building (in $build)"
 build_all
@@ -141,7 +196,9 @@ build_all
 scene=$(mktemp -d "${TMPDIR:-/tmp}/tpm-pskd.XXXXXX")
 chmod 755 "$scene"
 mkdir -p "$scene/bin/examples" "$scene/bin/client-lib"
-cp "$build/examples/psk-server" "$build/examples/psk-client" "$scene/bin/examples/"
+for program in psk-server psk-client token-server token-client; do
+	cp "$build/examples/$program" "$scene/bin/examples/"
+done
 cp "$build/client-lib/libtpmpsk.so.0" "$build/client-lib/libtpmpsk-gnutls.so.0" "$scene/bin/client-lib/"
 if [ "$(id -u)" -eq 0 ]; then
 	user=$(id -u nobody)
@@ -160,29 +217,36 @@ start_machine client
 show "tpm-psk status"
 "$build/keys/tpm-psk" --socket "$scene/server/socket" status | sed -n '/^\(version\|tpm\)/s/^/   /p'
 
-step "A secret goes into both TPMs, and is nowhere else afterwards"
-(umask 077 && head -c 32 /dev/urandom >"$scene/secret")
-show "tpm-psk key import web --identity Client1 --purpose tls12-session --allow uid:$user --secret-file secret"
-for machine in server client; do
-	"$build/keys/tpm-psk" --socket "$scene/$machine/socket" key import web --identity Client1 \
-		--purpose tls12-session --allow "uid:$user" --secret-file "$scene/secret" 2>/dev/null
-done
+step "A secret goes into both TPMs, for TLS 1.3 and for TLS 1.2, and is nowhere else afterwards"
+(umask 077 && head -c 32 /dev/urandom >"$scene/secret" && head -c 32 /dev/urandom >"$scene/token-secret")
+make_key web session-identity secret
+make_key web-tls12 tls12-session secret
 rm "$scene/secret"
+step "Another one, for tokens: such a secret is used for nothing else"
+make_key web-token exporter-kdf token-secret
+rm "$scene/token-secret"
 show "tpm-psk key list"
 "$build/keys/tpm-psk" --socket "$scene/server/socket" key list | sed 's/^/   /'
 
-step "Three TLS handshakes, between two processes of the user $(id -un "$user")"
+tls12=NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-PSK:+DHE-PSK
+step "Three TLS 1.3 handshakes, between two processes of the user $(id -un "$user")"
 handshakes 3
-
-step "One DTLS handshake"
+derived web
+step "Three TLS 1.2 handshakes"
+handshakes 3 --priority "$tls12"
+derived web-tls12
+step "One DTLS 1.2 handshake"
 handshakes 1 --dtls
+step "HTTPS with a certificate, and a token that is worth one connection"
+tokens
 
 step "What was seen"
-[ "$(sort -u "$scene/client.psks" | wc -l)" -eq 4 ] || die "there are not four different PSKs"
+[ "$(sort -u "$scene/client.psks" | wc -l)" -eq 7 ] || die "there are not seven different PSKs"
 # The server prints from one thread for each peer: as sets they must agree.
 sort "$scene/client.psks" >"$scene/client.sorted"
 sort "$scene/server.psks" | cmp -s - "$scene/client.sorted" || die "the two sides do not agree"
-echo "   4 handshakes, 4 different PSKs, each the same on both sides; the secret stayed in the TPMs."
+echo "   7 handshakes, 7 different PSKs, each the same on both sides; 2 tokens, each good on its own connection."
+echo "   The secrets stayed in the TPMs."
 if [ "$(id -u)" -eq 0 ]; then
 	zeroes=0000000000000000000000000000000000000000000000000000000000000000
 	show "tpm-psk derive ...    (as root, who is not on the key's list)"
