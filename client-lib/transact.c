@@ -10,6 +10,7 @@
 #include "client-lib/transact.h"
 
 #include "client-lib/handle.h"
+#include "client-lib/requests.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -80,18 +81,6 @@ static void wake_next_reader(struct tpmpsk_connection *c)
 	}
 }
 
-/* The reply that is about no request: the daemon takes no more connections, and says so. */
-static bool is_refusal(const struct tpmpsk_header *header)
-{
-	return header->opcode == TPMPSK_OP_REPLY && header->id == 0 &&
-	       header->status != TPMPSK_STATUS_OK;
-}
-
-static int status_error(unsigned int status)
-{
-	return status < TPMPSK_STATUS_COUNT ? -(int)status : TPMPSK_ERR_INTERNAL;
-}
-
 /* Finds the call that a packet answers, if it still waits. 0, or what ends the connection. */
 static int match(
 	struct tpmpsk_connection *c, const uint8_t *data, size_t len, struct tpmpsk_call **ret)
@@ -100,14 +89,10 @@ static int match(
 	struct tpmpsk_reader r;
 	struct tpmpsk_call *call;
 
-	if (len > TPMPSK_MESSAGE_MAX)
+	if (tpmpsk_reply_open(data, len, &r, &header) < 0)
 		return TPMPSK_ERR_PROTOCOL;
-	tpmpsk_reader_init(&r, data, len);
-	if (tpmpsk_header_decode(&r, &header) < 0 || header.version != TPMPSK_PROTOCOL_VERSION)
-		return TPMPSK_ERR_PROTOCOL;
-	if (is_refusal(&header))
-		return tpmpsk_error_decode(&r, &c->refusal) < 0 ? TPMPSK_ERR_PROTOCOL
-								: status_error(header.status);
+	if (tpmpsk_reply_is_refusal(&header))
+		return tpmpsk_reply_status(&header, &r, &c->refusal);
 	call = call_by_id(c, header.id);
 	if (call ? header.opcode != (call->opcode | TPMPSK_OP_REPLY)
 		 : !(header.opcode & TPMPSK_OP_REPLY))
@@ -241,8 +226,7 @@ static void set_id(struct tpmpsk *h, struct tpmpsk_call *call, uint8_t *packet)
 	if (++h->next_id == 0)
 		h->next_id = 1;
 	call->id = h->next_id;
-	for (size_t i = 0; i < sizeof(call->id); i++)
-		packet[4 + i] = (uint8_t)(call->id >> (24 - 8 * i));
+	tpmpsk_request_set_id(packet, call->id);
 }
 
 static void note_refusal(const struct tpmpsk_connection *c, struct tpmpsk_reply *reply)
@@ -280,23 +264,17 @@ static int attempt(struct tpmpsk *h, uint8_t *packet, size_t len, bool idempoten
 	return r;
 }
 
-/* What the daemon said. The packet's header was checked when it was received. */
+/* What the daemon said. */
 static int read_reply(struct tpmpsk_reply *reply)
 {
 	struct tpmpsk_header header;
+	int r = tpmpsk_reply_open(reply->data, reply->len, &reply->body, &header);
 
-	tpmpsk_reader_init(&reply->body, reply->data, reply->len);
-	if (tpmpsk_header_decode(&reply->body, &header) < 0)
-		return TPMPSK_ERR_PROTOCOL;
-	if (header.status == TPMPSK_STATUS_OK)
-		return 0;
-	if (tpmpsk_error_decode(&reply->body, &reply->error) < 0) {
-		memset(&reply->error, 0, sizeof(reply->error));
-		return TPMPSK_ERR_PROTOCOL;
-	}
-	if (header.status == TPMPSK_STATUS_BUSY)
+	if (r == 0)
+		r = tpmpsk_reply_status(&header, &reply->body, &reply->error);
+	if (r == TPMPSK_ERR_BUSY)
 		retry_after_ms = reply->error.retry_after_ms;
-	return status_error(header.status);
+	return r;
 }
 
 int tpmpsk_transact(
