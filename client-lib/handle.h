@@ -58,9 +58,4 @@ void tpmpsk_connection_unref(struct tpmpsk_connection *c);
  */
 void tpmpsk_connection_lose(struct tpmpsk *h, struct tpmpsk_connection *c, int error);
 
-/* Deadlines are absolute, on CLOCK_MONOTONIC. */
-struct timespec tpmpsk_deadline_in(unsigned int ms);
-/* Milliseconds left, rounded up; 0 when it has passed. */
-int tpmpsk_deadline_left(const struct timespec *deadline);
-
 #endif

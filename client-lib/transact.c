@@ -9,6 +9,7 @@
  */
 #include "client-lib/transact.h"
 
+#include "client-lib/connect.h"
 #include "client-lib/handle.h"
 #include "client-lib/requests.h"
 
