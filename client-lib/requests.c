@@ -43,9 +43,10 @@ static int finish(
 {
 	q->secret_len = secret_len;
 	q->name_len = name_len;
-	return tpmpsk_derive_encode(0, d, q->packet, sizeof(q->packet), &q->len) < 0
-		       ? TPMPSK_ERR_INVALID
-		       : 0;
+	if (tpmpsk_derive_encode(0, d, q->packet, sizeof(q->packet), &q->len) == 0)
+		return 0;
+	explicit_bzero(q, sizeof(*q));
+	return TPMPSK_ERR_INVALID;
 }
 
 int tpmpsk_request_tls12_session(struct tpmpsk_request *q, const void *identity,

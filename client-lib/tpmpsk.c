@@ -22,6 +22,8 @@ const char *tpmpsk_strerror(int error)
 		return "invalid-argument";
 	case TPMPSK_ERR_SYSTEM:
 		return "system-error";
+	case TPMPSK_ERR_AGAIN:
+		return "nothing-yet";
 	default:
 		return error <= 0 && error > -(int)TPMPSK_STATUS_COUNT
 			       ? tpmpsk_status_name((unsigned int)-error)

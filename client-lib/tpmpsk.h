@@ -36,6 +36,7 @@ extern "C" {
 #define TPMPSK_KDF_SIZE_MAX 64
 #define TPMPSK_MAC_SIZE 32
 #define TPMPSK_DEADLINE_DEFAULT_MS 5000
+#define TPMPSK_ASYNC_OUTSTANDING_MAX 1024 /* requests of one handle, submitted and not collected */
 
 /*
  * -1 to -13 are the daemon's answers, by their number in the protocol; the rest arise on this side.
@@ -61,6 +62,7 @@ enum tpmpsk_error {
 	TPMPSK_ERR_PROTOCOL = -33, /* the other end does not speak this protocol */
 	TPMPSK_ERR_INVALID = -34,  /* an argument is out of its range; nothing was sent */
 	TPMPSK_ERR_SYSTEM = -35,   /* no memory or no descriptors */
+	TPMPSK_ERR_AGAIN = -36,    /* tpmpsk_async_collect(): nothing has finished yet */
 };
 
 struct tpmpsk;
@@ -157,6 +159,105 @@ int tpmpsk_exporter_kdf(struct tpmpsk *handle, const void *identity, size_t iden
 int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t identity_size,
 	const void *ekm, size_t ekm_size, uint8_t output[TPMPSK_MAC_SIZE])
 	__attribute__((warn_unused_result));
+
+/*
+ * The same for a program with an event loop of its own, which must not wait: submit a request, poll
+ * one descriptor, collect what has finished.
+ *
+ *     struct tpmpsk_async_result result;
+ *     struct pollfd p = { .fd = tpmpsk_async_fd(async), .events = POLLIN };
+ *
+ *     error = tpmpsk_async_tls12_session(
+ *             async, connection, "Client1", 7, client_random, server_random, 32);
+ *     ...
+ *     while (poll(&p, 1, -1) > 0)
+ *             while (tpmpsk_async_collect(async, &result) == 0) {
+ *                     resume(result.tag, result.error, result.secret, result.secret_size);
+ *                     explicit_bzero(&result, sizeof(result));
+ *             }
+ *
+ * Such a handle has a connection of its own and is used by one thread at a time. Nothing but
+ * tpmpsk_async_open() blocks. A lost connection is made again without the caller's help, and what
+ * was outstanding is sent once more; when that connection is lost as well, or cannot be made, each
+ * outstanding request ends with TPMPSK_ERR_NO_DAEMON. In a forked child the parent's handle is good
+ * for tpmpsk_async_close() only; all else is TPMPSK_ERR_INVALID there.
+ */
+struct tpmpsk_async;
+
+/* As tpmpsk_open(); *ret_async is to be given to tpmpsk_async_close(). */
+int tpmpsk_async_open(struct tpmpsk_async **ret_async, const char *path)
+	__attribute__((warn_unused_result));
+
+/* As tpmpsk_open_fd(). */
+int tpmpsk_async_open_fd(struct tpmpsk_async **ret_async, int fd)
+	__attribute__((warn_unused_result));
+
+/*
+ * Closes and frees; takes NULL. What is outstanding is given up, and what was not collected is
+ * wiped. Take the descriptor out of the event loop first.
+ */
+void tpmpsk_async_close(struct tpmpsk_async *async);
+
+/*
+ * The descriptor to poll for reading: with poll(2), select(2), epoll(7) without EPOLLET, or a
+ * library that does. The same as long as the handle lives, and the handle's: do nothing else with
+ * it. It is readable when there is something to collect or to be done inside; collect until
+ * TPMPSK_ERR_AGAIN then. TPMPSK_ERR_INVALID.
+ */
+int tpmpsk_async_fd(const struct tpmpsk_async *async) __attribute__((warn_unused_result));
+
+/*
+ * Milliseconds that each request submitted from now on may take, 1 to 3600000; at first
+ * TPMPSK_DEADLINE_DEFAULT_MS. TPMPSK_ERR_INVALID.
+ */
+int tpmpsk_async_set_deadline(struct tpmpsk_async *async, unsigned int ms);
+
+/*
+ * Requests, with the inputs of the calls above; the outputs come with tpmpsk_async_collect(). tag
+ * is the caller's, and comes back with them. Inputs are copied.
+ *
+ * 0: submitted, and will be collected once. Else there will be nothing to collect, and the error is
+ * the answer: TPMPSK_ERR_INVALID, _MALFORMED (session_identity_server: no session identity) or
+ * _BUSY (TPMPSK_ASYNC_OUTSTANDING_MAX are outstanding already). 64 of them are with the daemon at
+ * most, as the protocol has it; the rest wait here for their turn, in order.
+ */
+int tpmpsk_async_tls12_session(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, const uint8_t *client_random, const uint8_t *server_random,
+	size_t random_size) __attribute__((warn_unused_result));
+int tpmpsk_async_session_identity_client(struct tpmpsk_async *async, void *tag,
+	const void *identity, size_t identity_size) __attribute__((warn_unused_result));
+int tpmpsk_async_session_identity_server(struct tpmpsk_async *async, void *tag,
+	const void *session_identity, size_t session_identity_size, const void *handshake,
+	size_t handshake_size) __attribute__((warn_unused_result));
+int tpmpsk_async_exporter_kdf(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, const void *ekm, size_t ekm_size, size_t output_size)
+	__attribute__((warn_unused_result));
+int tpmpsk_async_exporter_mac(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, const void *ekm, size_t ekm_size) __attribute__((warn_unused_result));
+
+/* How a request ended. Wiping it is the caller's part. */
+struct tpmpsk_async_result {
+	void *tag;
+	int error;                   /* 0 or any TPMPSK_ERR_*; with an error there are no secrets */
+	unsigned int retry_after_ms; /* with TPMPSK_ERR_BUSY, as tpmpsk_retry_after_ms() */
+	size_t secret_size;          /* the PSK, or what the exporter purposes give */
+	size_t session_identity_size; /* session_identity_client; else 0 */
+	uint8_t secret[TPMPSK_KDF_SIZE_MAX];
+	char session_identity[TPMPSK_SESSION_IDENTITY_SIZE]; /* with a NUL behind it */
+};
+
+/*
+ * One finished request, in the order in which they finished. TPMPSK_ERR_AGAIN when there is none
+ * yet, and *ret_result is as it was. TPMPSK_ERR_INVALID.
+ */
+int tpmpsk_async_collect(struct tpmpsk_async *async, struct tpmpsk_async_result *ret_result)
+	__attribute__((warn_unused_result));
+
+/*
+ * Gives up every outstanding request with this tag: from here on none will be collected with it. 0,
+ * also when there was none; TPMPSK_ERR_INVALID.
+ */
+int tpmpsk_async_cancel(struct tpmpsk_async *async, const void *tag);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus
