@@ -391,6 +391,7 @@ Test(library, has_a_word_for_every_error)
 	cr_assert_str_eq(tpmpsk_strerror(TPMPSK_ERR_PROTOCOL), "protocol-error");
 	cr_assert_str_eq(tpmpsk_strerror(TPMPSK_ERR_INVALID), "invalid-argument");
 	cr_assert_str_eq(tpmpsk_strerror(TPMPSK_ERR_SYSTEM), "system-error");
+	cr_assert_str_eq(tpmpsk_strerror(TPMPSK_ERR_AGAIN), "nothing-yet");
 	cr_assert_str_eq(tpmpsk_strerror(-14), "unknown-error");
 	cr_assert_str_eq(tpmpsk_strerror(1), "unknown-error");
 	cr_assert_str_eq(tpmpsk_strerror(-100), "unknown-error");
