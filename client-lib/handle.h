@@ -27,8 +27,10 @@ struct tpmpsk_call;
 struct tpmpsk_connection {
 	int fd;
 	unsigned int refs;
-	int lost;     /* 0, or the TPMPSK_ERR_* that ends the calls that still wait on it */
-	bool reading; /* one of the calls receives for all of them */
+	int lost;         /* 0, or the TPMPSK_ERR_* that ends the calls that still wait on it */
+	bool reading;     /* one of the calls receives for all of them */
+	int limit_ms;     /* the socket's SO_RCVTIMEO; 0: not set */
+	bool never_waits; /* recv(2) returns at once whatever the limit */
 	struct tpmpsk_error_reply refusal; /* what the daemon said of the connection itself */
 	struct tpmpsk_call *calls;
 };

@@ -18,8 +18,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define ATTEMPTS 2         /* the connection there is, and a new one */
-#define SEND_RECHECK_MS 50 /* how long a blocked sender goes without looking for a reader */
+#define ATTEMPTS 2           /* the connection there is, and a new one */
+#define RECV_LIMIT_MIN_MS 50 /* shorter ones the kernel keeps too badly */
+#define SEND_RECHECK_MS 50   /* how long a blocked sender goes without looking for a reader */
 
 struct tpmpsk_call {
 	struct tpmpsk_call *next;
@@ -124,21 +125,39 @@ static void deliver(struct tpmpsk *h, struct tpmpsk_call *reader, size_t len)
 }
 
 /*
- * One packet into buf; the length it really had, 0 at the end, -EAGAIN (nothing came, or there only
- * is room to send), -errno. A peer that closed without reading all shows as ECONNRESET once, ahead
- * of what it had sent: that is read first.
+ * Whether recv(2) may wait by itself, which saves the poll(2) before it. The kernel keeps to a
+ * socket's limit no better than to an eighth more; so the limit is half of a deadline, and what
+ * then remains is waited for with poll(2), which is exact.
  */
-static ssize_t receive(
-	int fd, short events, const struct timespec *deadline, uint8_t *buf, size_t size)
+static bool may_wait_in_recv(struct tpmpsk *h, struct tpmpsk_connection *c, int left_ms)
+{
+	int limit_ms = (int)(atomic_load(&h->deadline_ms) / 2);
+	struct timeval limit = { .tv_sec = limit_ms / 1000, .tv_usec = limit_ms % 1000 * 1000 };
+
+	if (c->never_waits || limit_ms < RECV_LIMIT_MIN_MS || left_ms < limit_ms + limit_ms / 4)
+		return false;
+	if (c->limit_ms != limit_ms &&
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return false;
+	c->limit_ms = limit_ms;
+	return true;
+}
+
+/*
+ * One packet into buf; the length it really had, 0 at the end, -EAGAIN (nothing came), -EINTR (to
+ * be tried again, or there only is room to send), -errno. A peer that closed without reading all
+ * shows as ECONNRESET once, ahead of what it had sent: that is read first.
+ */
+static ssize_t receive(int fd, short events, bool waits, int left_ms, uint8_t *buf, size_t size)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 	ssize_t n;
 
-	if (poll(&p, 1, tpmpsk_deadline_left(deadline)) <= 0)
-		return -EAGAIN;
-	n = recv(fd, buf, size, MSG_DONTWAIT | MSG_TRUNC);
+	if (!waits && poll(&p, 1, left_ms) <= 0)
+		return -EINTR;
+	n = recv(fd, buf, size, (waits ? 0 : MSG_DONTWAIT) | MSG_TRUNC);
 	if (n < 0)
-		return errno == EINTR || errno == ECONNRESET ? -EAGAIN : -errno;
+		return errno == ECONNRESET || (errno == EAGAIN && !waits) ? -EINTR : -errno;
 	return n;
 }
 
@@ -147,16 +166,20 @@ static void read_one(
 	struct tpmpsk *h, struct tpmpsk_call *call, short events, const struct timespec *deadline)
 {
 	struct tpmpsk_connection *c = call->connection;
+	int left_ms = tpmpsk_deadline_left(deadline);
+	bool waits = events == POLLIN && may_wait_in_recv(h, c, left_ms);
 	ssize_t n;
 
 	c->reading = true;
 	pthread_mutex_unlock(&h->lock);
-	n = receive(c->fd, events, deadline, call->reply->data, sizeof(call->reply->data));
+	n = receive(c->fd, events, waits, left_ms, call->reply->data, sizeof(call->reply->data));
 	pthread_mutex_lock(&h->lock);
 	c->reading = false;
-	if (n > 0)
+	if (n == -EAGAIN) /* a socket that came as a descriptor may be one that doesn't wait */
+		c->never_waits = tpmpsk_deadline_left(deadline) > left_ms - c->limit_ms / 2;
+	else if (n > 0)
 		deliver(h, call, (size_t)n);
-	else if (n != -EAGAIN)
+	else if (n != -EINTR)
 		lose(h, c, TPMPSK_ERR_NO_DAEMON);
 }
 

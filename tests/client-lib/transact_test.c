@@ -8,12 +8,14 @@
 #include "tests/swtpm/command.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static int far; /* the script's end of the connection */
@@ -142,6 +144,21 @@ Test(transact, gives_up_at_the_deadline_and_not_before)
 	took = command_now_ms() - start;
 	cr_assert_geq(took, 150);
 	cr_assert_lt(took, 2000);
+	tpmpsk_close(h);
+}
+
+Test(transact, sleeps_until_the_deadline_on_a_socket_that_never_waits)
+{
+	struct tpmpsk *h = connect_pair();
+	uint8_t client[32] = { 0 }, psk[32];
+	long long start = command_now_ms();
+	clock_t cpu = clock();
+
+	cr_assert_eq(fcntl(near_fd, F_SETFL, O_NONBLOCK), 0);
+	tpmpsk_set_deadline(h, 300);
+	cr_assert_eq(tpmpsk_tls12_session(h, "x", 1, client, client, 32, psk), TPMPSK_ERR_DEADLINE);
+	cr_assert_geq(command_now_ms() - start, 300);
+	cr_assert_lt(clock() - cpu, CLOCKS_PER_SEC / 20);
 	tpmpsk_close(h);
 }
 
