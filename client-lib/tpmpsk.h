@@ -170,11 +170,13 @@ int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t iden
  *     error = tpmpsk_async_tls12_session(
  *             async, connection, "Client1", 7, client_random, server_random, 32);
  *     ...
- *     while (poll(&p, 1, -1) > 0)
+ *     for (;;) {
+ *             poll(&p, 1, -1);
  *             while (tpmpsk_async_collect(async, &result) == 0) {
  *                     resume(result.tag, result.error, result.secret, result.secret_size);
  *                     explicit_bzero(&result, sizeof(result));
  *             }
+ *     }
  *
  * Such a handle has a connection of its own and is used by one thread at a time. Nothing but
  * tpmpsk_async_open() blocks. A lost connection is made again without the caller's help, and what
