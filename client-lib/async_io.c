@@ -37,7 +37,7 @@ static void disconnect(struct tpmpsk_async *a)
 	a->wire = 0;
 }
 
-/* A request survives one lost connection: derivations change nothing in the daemon. */
+/* A request survives one lost connection, unless it is worth asking only once. */
 static void lose(struct tpmpsk_async *a)
 {
 	struct tpmpsk_slot *s, *next;
@@ -45,7 +45,7 @@ static void lose(struct tpmpsk_async *a)
 	disconnect(a);
 	for (s = TAILQ_FIRST(&a->table.by_deadline); s; s = next) {
 		next = TAILQ_NEXT(s, by_deadline);
-		if (++s->losses == LOSSES_MAX)
+		if (++s->losses == LOSSES_MAX || (s->request.once && s->state == TPMPSK_SLOT_SENT))
 			tpmpsk_table_finish(&a->table, s, TPMPSK_ERR_NO_DAEMON, 0);
 	}
 	tpmpsk_table_unsend(&a->table);

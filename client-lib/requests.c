@@ -43,6 +43,7 @@ static int finish(
 {
 	q->secret_len = secret_len;
 	q->name_len = name_len;
+	q->once = false;
 	if (tpmpsk_derive_encode(0, d, q->packet, sizeof(q->packet), &q->len) == 0)
 		return 0;
 	explicit_bzero(q, sizeof(*q));
@@ -92,7 +93,10 @@ int tpmpsk_request_session_identity_server(struct tpmpsk_request *q, const void 
 	d.session_identity.handshake_len = handshake_size;
 	if (handshake_size > 0)
 		memcpy(d.session_identity.handshake, handshake, handshake_size);
-	return finish(q, &d, TPMPSK_PSK_SIZE, 0);
+	r = finish(q, &d, TPMPSK_PSK_SIZE, 0);
+	/* Without a name for the handshake, the second time would be a replay. */
+	q->once = handshake_size == 0;
+	return r;
 }
 
 /* The two exporter purposes ask in the same way. */

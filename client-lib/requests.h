@@ -23,6 +23,7 @@ struct tpmpsk_request {
 	size_t len;
 	size_t secret_len;
 	size_t name_len;
+	bool once; /* not to be sent again when the answer may have been lost */
 	uint8_t packet[TPMPSK_REQUEST_MAX];
 };
 

@@ -45,10 +45,10 @@ static void derivation_done(struct derivation *d)
 	explicit_bzero(&d->reply, sizeof(d->reply));
 }
 
-/* Derivations change nothing in the daemon: they may be sent again on another connection. */
 static int derive(struct tpmpsk *handle, struct derivation *d)
 {
-	int r = tpmpsk_transact(handle, d->request.packet, d->request.len, true, &d->reply);
+	int r = tpmpsk_transact(
+		handle, d->request.packet, d->request.len, !d->request.once, &d->reply);
 
 	return r < 0 ? r : tpmpsk_request_take(&d->request, &d->reply.body, &d->result);
 }
