@@ -29,7 +29,7 @@ int audit_prepare(const char *where, int *ret_fd)
 		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	else
 		fd = open(where, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW,
-			0640);
+			0600);
 	if (fd < 0 && strcmp(where, "off") != 0)
 		return -errno;
 	*ret_fd = fd;

@@ -330,7 +330,8 @@ void manage_key_who(
 		return;
 	if (policy_with(&k->policy, m.who, h->opcode == TPMPSK_OP_KEY_ALLOW, &policy, why) < 0)
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_MALFORMED, why);
-	else if (keystore_set_policy(s->keys, k, &policy, error) < 0)
+	else if (policy.n_allow != k->policy.n_allow && /* else it is as asked for already */
+		 keystore_set_policy(s->keys, k, &policy, error) < 0)
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, error);
 	else
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_OK, "");

@@ -7,8 +7,11 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct tempdir dir;
@@ -130,5 +133,148 @@ Test(audit, can_be_off)
 	audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	cr_assert_eq(a->len, 0);
 	audit_close(a);
+	free(a);
+}
+
+static void write_one(struct audit *a)
+{
+	audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
+}
+
+Test(audit, keeps_the_count_of_lost_lines_until_it_is_written)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+	struct json_object *o;
+	int fd;
+
+	cr_assert_eq(audit_open(a, "/dev/full"), 0);
+	for (int i = 0; i < 3; i++)
+		write_one(a);
+	audit_flush(a);
+	/* This one says so, and is lost as well. */
+	write_one(a);
+	audit_flush(a);
+	write_one(a);
+	write_one(a);
+	cr_assert_eq(audit_prepare(path, &fd), 0);
+	audit_switch(a, fd);
+	cr_assert_eq(a->lost, 6);
+	write_one(a);
+	audit_close(a);
+	o = only_line();
+	cr_assert_eq(json_object_get_int(json_object_object_get(o, "lost")), 6);
+	json_object_put(o);
+	cr_assert_eq(a->lost, 0);
+	free(a);
+}
+
+/* The lines of the file, without their newlines; returns how many. */
+static size_t read_lines(char *raw, size_t cap, char **lines, size_t max)
+{
+	FILE *f = fopen(path, "r");
+	size_t n = 0, len;
+	char *next;
+
+	cr_assert_not_null(f);
+	len = fread(raw, 1, cap - 1, f);
+	fclose(f);
+	raw[len] = '\0';
+	cr_assert(len == 0 || raw[len - 1] == '\n');
+	for (char *line = raw; *line; line = next) {
+		next = strchr(line, '\n');
+		*next++ = '\0';
+		cr_assert_lt(n, max);
+		lines[n++] = line;
+	}
+	return n;
+}
+
+static uint64_t number(const char *line, const char *name)
+{
+	struct json_object *o = json_tokener_parse(line);
+	uint64_t n;
+
+	cr_assert_not_null(o, "%s", line);
+	n = json_object_get_uint64(json_object_object_get(o, name));
+	json_object_put(o);
+	return n;
+}
+
+static void limit_files(rlim_t size)
+{
+	struct rlimit limit;
+
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = size;
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+Test(audit, glues_no_line_to_the_half_that_a_full_disk_left)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+	char raw[4096], *lines[8];
+	struct rlimit before;
+	size_t len;
+
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	cr_assert_eq(audit_open(a, path), 0);
+	write_one(a);
+	len = a->len;
+	write_one(a);
+	write_one(a);
+	limit_files(len + len / 2);
+	audit_flush(a);
+	/* Still full. */
+	write_one(a);
+	audit_flush(a);
+	limit_files(before.rlim_cur);
+	write_one(a);
+	write_one(a);
+	audit_close(a);
+	cr_assert_eq(read_lines(raw, sizeof(raw), lines, 8), 4);
+	cr_assert_eq(number(lines[0], "lost"), 0);
+	cr_assert_eq(strlen(lines[1]), len / 2);
+	cr_assert_eq(number(lines[2], "lost"), 3);
+	cr_assert_eq(number(lines[3], "lost"), 0);
+	free(a);
+}
+
+static void refuse(struct audit *a, uid_t uid, struct audit_budget *b)
+{
+	audit_write(a, uid, 77,
+		&(struct audit_event){
+			.opcode = TPMPSK_OP_DERIVE, .status = TPMPSK_STATUS_DENIED, .budget = b });
+}
+
+/* A second may end while this goes on: then what was left out is in a line, and it begins anew. */
+Test(audit, leaves_out_what_is_refused_too_often_and_counts_it)
+{
+	static char raw[8 * 1024 * 1024], *lines[65536];
+	struct audit *a = calloc(1, sizeof(*a));
+	struct audit_budget b = { 0 }, other = { 0 };
+	uint64_t written = 0, said = 0;
+	size_t n;
+
+	cr_assert_eq(audit_open(a, path), 0);
+	while (b.left_out < 3) {
+		refuse(a, 1001, &b);
+		cr_assert_lt(++written, 60000);
+	}
+	cr_assert_gt(written, AUDIT_REFUSALS_PER_SECOND);
+	/* Another user's are written, and so is what was not refused. */
+	refuse(a, 1002, &other);
+	write_one(a);
+	b.second--;
+	refuse(a, 1001, &b);
+	cr_assert_eq(b.left_out, 0);
+	audit_close(a);
+	n = read_lines(raw, sizeof(raw), lines, 65536);
+	for (size_t i = 0; i < n; i++)
+		said += number(lines[i], "left_out");
+	cr_assert_eq(n + said, written + 3);
+	cr_assert_eq(number(lines[n - 1], "left_out"), 3);
+	cr_assert_eq(number(lines[n - 2], "uid"), 1001);
+	cr_assert_eq(number(lines[n - 3], "uid"), 1002);
 	free(a);
 }

@@ -72,3 +72,18 @@ Test(limiter, refuses_when_it_can_remember_no_more)
 	cr_assert_not(limiter_take(&l, LIMITER_ENTRIES_MAX, 1000, 1, 1, S, &retry));
 	cr_assert_gt(retry, 0);
 }
+
+/* The next look for full buckets must not be put off beyond the most there may be. */
+Test(limiter, has_room_again_once_more_than_half_of_the_most_were_live)
+{
+	uint64_t key = 0;
+
+	/* A few that the first look finds full, so that the looks do not fall on powers of two. */
+	for (; key < 56; key++)
+		cr_assert(limiter_take(&l, key, 1000, 1, 1, S, &retry));
+	for (; key < LIMITER_ENTRIES_MAX - 5000; key++)
+		cr_assert(limiter_take(&l, key, 1000, 1, 1, 3 * S, &retry));
+	for (; key < 2 * LIMITER_ENTRIES_MAX; key++)
+		cr_assert(limiter_take(&l, key, 1000, 1000, 1, 100 * S + key * S, &retry), "%zu",
+			(size_t)key);
+}

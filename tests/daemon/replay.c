@@ -51,6 +51,49 @@ Test(replay, accepts_once_and_a_repeat_of_the_same_handshake)
 	cr_assert_eq(use(now, 2, "b"), REPLAY_FRESH);
 }
 
+static void take_back(uint64_t stamp, unsigned nonce)
+{
+	uint8_t bytes[REPLAY_NONCE_SIZE] = { 0 };
+
+	memcpy(bytes, &nonce, sizeof(nonce));
+	replay_take_back(r, 1, stamp, bytes);
+}
+
+Test(replay, takes_back_the_last_use_and_no_other)
+{
+	struct replay_stats stats;
+
+	open_with(1024);
+	cr_assert_eq(use(now, 1, ""), REPLAY_FRESH);
+	cr_assert_eq(use(now, 2, ""), REPLAY_FRESH);
+	for (unsigned i = 0; i < 3; i++) {
+		take_back(now, 2);
+		cr_assert_eq(use(now, 2, ""), REPLAY_FRESH);
+	}
+	take_back(now, 1);  /* not the last */
+	take_back(now, 99); /* never used */
+	replay_stats(r, &stats);
+	cr_assert_eq(stats.entries, 2);
+	cr_assert_eq(use(now, 1, ""), REPLAY_SEEN);
+	cr_assert_eq(use(now, 2, ""), REPLAY_SEEN);
+	/* Both are forgotten in their time. */
+	now += 3 * WINDOW;
+	cr_assert_eq(use(now, 3, ""), REPLAY_FRESH);
+	replay_stats(r, &stats);
+	cr_assert_eq(stats.entries, 1);
+}
+
+Test(replay, has_room_for_another_in_place_of_what_was_taken_back)
+{
+	open_with(4);
+	for (unsigned i = 0; i < 4; i++)
+		cr_assert_eq(use(now, i, ""), REPLAY_FRESH);
+	cr_assert_eq(use(now, 4, ""), REPLAY_FULL);
+	take_back(now, 3);
+	cr_assert_eq(use(now, 4, ""), REPLAY_FRESH);
+	cr_assert_eq(use(now, 5, ""), REPLAY_FULL);
+}
+
 Test(replay, takes_no_name_for_no_repeat)
 {
 	open_with(1024);

@@ -27,6 +27,19 @@ int raw_connect(const char *path)
 	return fd;
 }
 
+int raw_connect_as(const char *path, uid_t uid, size_t n_groups, const gid_t *groups)
+{
+	gid_t before[64];
+	int fd, n = getgroups(64, before);
+
+	if (n < 0 || setgroups(n_groups, groups) < 0)
+		return -errno;
+	fd = setegid(uid) == 0 && seteuid(uid) == 0 ? raw_connect(path) : -errno;
+	if (seteuid(0) < 0 || setegid(0) < 0 || setgroups((size_t)n, before) < 0)
+		_exit(99);
+	return fd;
+}
+
 int raw_call(int fd, const void *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX])
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -69,6 +82,18 @@ void raw_derive(struct tpmpsk_derive *q, const char *identity, uint64_t seed)
 	q->tls12_session.random_len = TPMPSK_RANDOM_SIZE;
 	memcpy(q->tls12_session.client_random, both, 32);
 	memcpy(q->tls12_session.server_random, both + 32, 32);
+}
+
+int raw_ask(int fd, const char *identity, uint64_t seed)
+{
+	uint8_t packet[TPMPSK_MESSAGE_MAX], reply[TPMPSK_MESSAGE_MAX];
+	struct tpmpsk_derive q;
+	size_t len;
+
+	raw_derive(&q, identity, seed);
+	if (tpmpsk_derive_encode(1, &q, packet, sizeof(packet), &len) < 0)
+		return -1;
+	return raw_status(reply, raw_call(fd, packet, len, reply), 1);
 }
 
 void raw_expected(

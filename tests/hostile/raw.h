@@ -12,17 +12,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define RAW_TIMEOUT_MS 20000
 
 /* A connected socket, or -errno. */
 int raw_connect(const char *path);
+/* The same, made by another user with exactly these supplementary groups: who connects is who the daemon sees. For root only. */
+int raw_connect_as(const char *path, uid_t uid, size_t n_groups, const gid_t *groups);
 
 /* Sends one packet and waits for one. The reply's length; 0: the daemon closed; -errno (-ETIMEDOUT: it said nothing). */
 int raw_call(int fd, const void *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX]);
 
 /* Status of a reply, or -1 when it is no well-formed reply to id. */
 int raw_status(const uint8_t *reply, int len, uint32_t id);
+
+/* Asks for tls12-session with randoms made from seed and id 1; returns the status, or -1 when there was no good answer. */
+int raw_ask(int fd, const char *identity, uint64_t seed);
 
 /* A derive request for tls12-session with randoms made from seed. */
 void raw_derive(struct tpmpsk_derive *q, const char *identity, uint64_t seed);
