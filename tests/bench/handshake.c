@@ -3,42 +3,51 @@
  * handshake - full TLS 1.3 handshakes with PSK and (EC)DHE: a static PSK in memory beside session
  * identities in epoch and in strict mode.
  *
- * A worker is client and server by turns, over a socket pair that never makes it wait; there are
- * more workers than processors, so that one works while another waits for the daemon. Client and
- * server each have a connection of their own to one daemon, which does the work of two.
+ * Clients and servers are processes of their own, each pair with a socket pair between them, and
+ * more pairs than processors, so that one works while another waits. A pair makes one connection
+ * after the other. Client and server ask the same daemon, which here does the work of two: in the
+ * field a handshake costs each machine half of what is measured, and one derivation of the two.
+ *
+ * A static PSK asks nobody. What asking costs when there is no work in the answer has a row of its
+ * own.
  */
-#include "client-lib/tpmpsk.h"
+#include "client-lib/tpmpsk-gnutls.h"
 #include "tests/bench/crew.h"
+#include "tests/bench/echo.h"
 #include "tests/swtpm/scene.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKERS 8
+#define PAIRS 8
+/* What tpmpsk-gnutls.h recommends, without TLS 1.2. */
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+DHE-PSK"
+#define ECHO_SIZE 98 /* bytes of a session identity, a PSK and what is around them */
 
 static const char identity[] = "bench";
-
-struct how {
-	const char *mode; /* of the key; NULL: a static PSK, and no daemon */
-	bool password;    /* authorisation, in place of encrypted sessions */
-};
-
-/* One end of the connection, in a worker. */
-struct end {
-	struct tpmpsk *handle; /* NULL: the static PSK */
-	gnutls_psk_client_credentials_t client;
-	gnutls_psk_server_credentials_t server;
-	gnutls_priority_t priority;
-	int fd;
-	gnutls_session_t session;
-};
-
 static const uint8_t static_psk[TPMPSK_PSK_SIZE] = "the same key for every session";
+
+/* Who is asked for a PSK: the daemon, an echo, or nobody. */
+struct source {
+	const char *daemon, *echo; /* sockets */
+};
+
+/* One end of the connection: a process of its own. */
+struct end {
+	bool server;
+	int fd;
+	struct tpmpsk *handle; /* NULL: the PSK is static_psk */
+	int echo_fd;           /* 0: not asked */
+	gnutls_priority_t priority;
+	gnutls_psk_client_credentials_t client;
+	gnutls_psk_server_credentials_t own; /* the server's */
+};
 
 static int copy(const void *data, size_t size, gnutls_datum_t *ret)
 {
@@ -51,223 +60,254 @@ static int copy(const void *data, size_t size, gnutls_datum_t *ret)
 	return 0;
 }
 
-static int complain(const char *step, int error)
+static int ask_echo(const struct end *e)
 {
-	fprintf(stderr, "handshake: %s: %s\n", step, tpmpsk_strerror(error));
-	return GNUTLS_E_USER_ERROR;
+	return e->echo_fd && echo_call(e->echo_fd, ECHO_SIZE) < 0 ? GNUTLS_E_USER_ERROR : 0;
 }
 
 static int on_client_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key)
 {
-	struct end *end = gnutls_session_get_ptr(session);
-	char name[TPMPSK_SESSION_IDENTITY_SIZE];
-	uint8_t psk[TPMPSK_PSK_SIZE];
-	const char *say = identity;
-	size_t say_len = strlen(identity);
+	const gnutls_datum_t base = { (unsigned char *)identity, sizeof(identity) - 1 };
+	const struct end *e = gnutls_session_get_ptr(session);
 	int r;
 
-	memcpy(psk, static_psk, sizeof(psk));
-	if (end->handle) {
-		r = tpmpsk_session_identity_client(
-			end->handle, identity, strlen(identity), name, &say_len, psk);
-		if (r < 0)
-			return complain("client", r);
-		say = name;
-	}
-	r = copy(say, say_len, username);
+	if (e->handle)
+		return tpmpsk_gnutls_client(e->handle, session, &base, 0, username, key);
+	r = ask_echo(e);
 	if (r == 0)
-		r = copy(psk, sizeof(psk), key);
-	return r;
+		r = copy(base.data, base.size, username);
+	return r < 0 ? r : copy(static_psk, sizeof(static_psk), key);
 }
 
 static int on_server_psk(
 	gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key)
 {
-	struct end *end = gnutls_session_get_ptr(session);
-	uint8_t psk[TPMPSK_PSK_SIZE];
-	gnutls_datum_t random;
+	const struct end *e = gnutls_session_get_ptr(session);
 	int r;
 
-	memcpy(psk, static_psk, sizeof(psk));
-	if (end->handle) {
-		gnutls_session_get_random(session, &random, NULL);
-		r = tpmpsk_session_identity_server(
-			end->handle, username->data, username->size, random.data, random.size, psk);
-		if (r < 0)
-			return complain("server", r);
-	}
-	return copy(psk, sizeof(psk), key);
+	if (e->handle)
+		return tpmpsk_gnutls_server(e->handle, session, username, 0, key);
+	r = ask_echo(e);
+	return r < 0 ? r : copy(static_psk, sizeof(static_psk), key);
 }
 
-static int end_init(struct end *e, int fd, const char *socket, bool server)
+static int end_init(struct end *e, const struct source *source)
 {
 	int r;
 
-	e->fd = fd;
-	if (socket && tpmpsk_open(&e->handle, socket) < 0)
+	if (source->echo && echo_connect(source->echo, &e->echo_fd) < 0)
+		return GNUTLS_E_USER_ERROR;
+	if (source->daemon && tpmpsk_open(&e->handle, source->daemon) < 0)
 		return GNUTLS_E_USER_ERROR;
 	r = gnutls_priority_init2(&e->priority, PRIORITY, NULL, 0);
-	if (r == 0 && server)
-		r = gnutls_psk_allocate_server_credentials(&e->server);
-	if (r == 0 && !server)
-		r = gnutls_psk_allocate_client_credentials(&e->client);
 	if (r < 0)
 		return r;
-	if (server)
-		gnutls_psk_set_server_credentials_function2(e->server, on_server_psk);
-	else
-		gnutls_psk_set_client_credentials_function2(e->client, on_client_psk);
-	return 0;
+	if (e->server) {
+		r = tpmpsk_gnutls_allocate_server_credentials(&e->own);
+		if (r == 0)
+			gnutls_psk_set_server_credentials_function2(e->own, on_server_psk);
+	} else {
+		r = tpmpsk_gnutls_allocate_client_credentials(&e->client);
+		if (r == 0)
+			gnutls_psk_set_client_credentials_function2(e->client, on_client_psk);
+	}
+	return r;
 }
 
 static void end_done(struct end *e)
 {
 	if (e->client)
 		gnutls_psk_free_client_credentials(e->client);
-	if (e->server)
-		gnutls_psk_free_server_credentials(e->server);
+	if (e->own)
+		gnutls_psk_free_server_credentials(e->own);
 	if (e->priority)
 		gnutls_priority_deinit(e->priority);
 	tpmpsk_close(e->handle);
-	if (e->fd > 0)
-		close(e->fd);
+	if (e->echo_fd)
+		close(e->echo_fd);
+	close(e->fd);
 }
 
-static int end_open(struct end *e)
+static int run_session(struct end *e, gnutls_session_t session)
 {
-	unsigned role = e->server ? GNUTLS_SERVER : GNUTLS_CLIENT;
-	void *credentials = e->server ? (void *)e->server : (void *)e->client;
-	int r = gnutls_init(&e->session, role | GNUTLS_NONBLOCK);
+	int r = gnutls_priority_set(session, e->priority);
 
+	gnutls_session_set_ptr(session, e);
+	gnutls_transport_set_int(session, e->fd);
+	if (r == 0)
+		r = gnutls_credentials_set(
+			session, GNUTLS_CRD_PSK, e->server ? (void *)e->own : (void *)e->client);
 	if (r < 0)
 		return r;
-	gnutls_session_set_ptr(e->session, e);
-	gnutls_transport_set_int(e->session, e->fd);
-	r = gnutls_priority_set(e->session, e->priority);
-	return r < 0 ? r : gnutls_credentials_set(e->session, GNUTLS_CRD_PSK, credentials);
-}
-
-/* Goes as far as it can without the other end. 0: done; 1: not yet. */
-static int step(struct end *e)
-{
-	int r = gnutls_handshake(e->session);
-
-	return r == GNUTLS_E_AGAIN || (r < 0 && !gnutls_error_is_fatal(r)) ? 1 : r;
-}
-
-static int handshake(struct end *client, struct end *server)
-{
-	int c, s, r;
-
-	r = end_open(client);
-	if (r == 0)
-		r = end_open(server);
-	c = s = r < 0 ? r : 1;
-	for (int i = 0; c >= 0 && s >= 0 && (c == 1 || s == 1) && i < 20; i++) {
-		if (c == 1)
-			c = step(client);
-		if (c >= 0 && s == 1)
-			s = step(server);
-	}
-	r = c < 0 ? c : s;
-	if (r == 0 && gnutls_protocol_get_version(server->session) != GNUTLS_TLS1_3)
+	do
+		r = gnutls_handshake(session);
+	while (r < 0 && !gnutls_error_is_fatal(r));
+	if (r == 0 && gnutls_protocol_get_version(session) != GNUTLS_TLS1_3)
 		r = GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
-	gnutls_deinit(client->session);
-	gnutls_deinit(server->session);
-	client->session = server->session = NULL;
 	return r;
 }
 
-static int measure_in_worker(struct crew_worker *w, struct end *client, struct end *server)
+static int handshake(struct end *e)
+{
+	gnutls_session_t session;
+	int r = gnutls_init(&session, e->server ? GNUTLS_SERVER : GNUTLS_CLIENT);
+
+	if (r < 0)
+		return r;
+	r = run_session(e, session);
+	gnutls_deinit(session);
+	return r;
+}
+
+static void complain(const struct end *e, int r)
+{
+	fprintf(stderr, "%s: %s (%s)\n", e->server ? "server" : "client", gnutls_strerror(r),
+		tpmpsk_strerror(tpmpsk_gnutls_last_error()));
+}
+
+/* As many handshakes as come, until the client closes. */
+__attribute__((noreturn)) static void be_server(int fd, const struct source *source)
+{
+	struct end e = { .server = true, .fd = fd };
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = end_init(&e, source);
+	while (r == 0)
+		r = handshake(&e);
+	if (r != GNUTLS_E_PREMATURE_TERMINATION)
+		complain(&e, r);
+	end_done(&e);
+	_exit(r != GNUTLS_E_PREMATURE_TERMINATION);
+}
+
+static int measure_client(struct crew_worker *w, struct end *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < 1 + w->n / 10; i++)
-		r = handshake(client, server);
+		r = handshake(e);
 	crew_ready(w);
 	for (size_t i = 0; r == 0 && i < w->n; i++) {
 		uint64_t start = bench_now_ns();
 
-		r = handshake(client, server);
+		r = handshake(e);
 		w->ns[i] = bench_now_ns() - start;
 	}
 	return r;
 }
 
-static int worker(struct crew_worker *w)
+static int pair(struct crew_worker *w)
 {
-	const char *socket = w->context;
-	struct end client = { 0 }, server = { 0 };
+	struct end e = { 0 };
 	int fds[2], r;
+	pid_t server;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	r = end_init(&client, fds[0], socket, false);
+	server = fork();
+	if (server == 0) {
+		close(w->ready_fd);
+		close(fds[0]);
+		be_server(fds[1], w->context);
+	}
+	close(fds[1]);
+	e.fd = fds[0];
+	r = server < 0 ? GNUTLS_E_MEMORY_ERROR : end_init(&e, w->context);
 	if (r == 0)
-		r = end_init(&server, fds[1], socket, true);
-	if (r == 0)
-		r = measure_in_worker(w, &client, &server);
-	end_done(&client);
-	end_done(&server);
-	if (r != 0)
-		fprintf(stderr, "handshake: %s\n", r < 0 ? gnutls_strerror(r) : "stuck");
+		r = measure_client(w, &e);
+	if (r < 0)
+		complain(&e, r);
+	end_done(&e);
+	if (server > 0)
+		waitpid(server, NULL, 0);
 	return r == 0 ? 0 : -EPROTO;
 }
 
-static int measure(const void *context, size_t n, struct bench_result *ret)
+static int measure_static(const void *how, size_t n, struct bench_result *ret)
 {
-	const struct how *how = context;
+	(void)how;
+	return crew_run(PAIRS, n, pair, &(const struct source){ 0 }, ret);
+}
+
+static int measure_echo(const void *how, size_t n, struct bench_result *ret)
+{
+	struct echo echo;
+	int r = echo_init(&echo);
+
+	(void)how;
+	if (r == 0)
+		r = crew_run(PAIRS, n, pair, &(const struct source){ .echo = echo.socket }, ret);
+	echo_done(&echo);
+	return r;
+}
+
+struct daemon_how {
+	const char *mode; /* of the key */
+	bool password;    /* authorisation, in place of encrypted sessions */
+};
+
+static int measure_daemon(const void *context, size_t n, struct bench_result *ret)
+{
+	const struct daemon_how *how = context;
+	const struct scene_options options = {
+		.config = how->password ? "{\"audit\":\"off\",\"encrypt_sessions\":false}"
+					: "{\"audit\":\"off\"}",
+	};
 	struct scene scene;
 	int r;
 
-	if (!how->mode)
-		return crew_run(WORKERS, n, worker, NULL, ret);
-	r = scene_init(&scene,
-		&(struct scene_options){
-			.config = how->password ? "{\"audit\":\"off\",\"encrypt_sessions\":false}"
-						: "{\"audit\":\"off\"}" });
+	r = scene_init(&scene, &options);
 	if (r < 0)
 		return r;
 	if (scene_psk_ok(&scene, "key", "generate", "bench", "--identity", identity, "--purpose",
 		    "session-identity", "--mode", how->mode, "--allow", "user:root", NULL) != 0)
 		r = -EIO;
 	if (r == 0)
-		r = crew_run(WORKERS, n, worker, scene.socket, ret);
+		r = crew_run(PAIRS, n, pair, &(const struct source){ .daemon = scene.socket }, ret);
 	scene_done(&scene);
 	return r;
 }
 
 enum {
 	STATIC,
+	ECHO,
 	EPOCH,
+	EPOCH_OF_ECHO,
 	STRICT,
 	STRICT_PASSWORD,
 	N_ROWS,
 };
 
-#define HOW(...)                                                                                   \
-	.measure = measure, .how = &(const struct how)                                             \
+#define DAEMON(...)                                                                                \
+	.measure = measure_daemon, .how = &(const struct daemon_how)                               \
 	{                                                                                          \
 		__VA_ARGS__                                                                        \
 	}
 
 static const struct bench_row rows[N_ROWS] = {
-	[STATIC] = { .name = "static PSK in memory", HOW(NULL) },
-	[EPOCH] = { .name = "session identities, epoch",
-		HOW("epoch"),
+	[STATIC] = { .name = "static PSK in memory", .measure = measure_static },
+	[ECHO] = { .name = "static PSK, an echo asked for it",
+		.measure = measure_echo,
+		.base = &rows[STATIC] },
+	[EPOCH] = { .name = "session identity, epoch",
+		DAEMON("epoch"),
 		.base = &rows[STATIC],
 		.ratio_min = 0.9 },
-	[STRICT] = { .name = "session identities, strict", HOW("strict"), .base = &rows[STATIC] },
-	[STRICT_PASSWORD] = { .name = "session identities, strict, password",
-		HOW("strict", .password = true),
+	[EPOCH_OF_ECHO] = { .name = "  the same, against the echo",
+		.same = &rows[EPOCH],
+		.base = &rows[ECHO] },
+	[STRICT] = { .name = "session identity, strict", DAEMON("strict"), .base = &rows[STATIC] },
+	[STRICT_PASSWORD] = { .name = "session identity, strict, password",
+		DAEMON("strict", .password = true),
 		.base = &rows[STATIC] },
 };
 
 int main(int argc, char **argv)
 {
 	return bench_main(&(const struct bench){ .name = "handshake",
-				  .about = "Full TLS 1.3 handshakes, client and server together, "
-					   "with PSKs of several kinds.",
+				  .about = "Full TLS 1.3 handshakes between processes, with PSKs "
+					   "of several kinds.",
 				  .what = "handshakes",
 				  .n = 4000,
 				  .n_rows = N_ROWS,
