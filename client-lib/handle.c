@@ -154,21 +154,18 @@ void tpmpsk_close(struct tpmpsk *h)
 	free(h);
 }
 
-static int handle_open(struct tpmpsk *h, const char *path)
+static int handle_connect_first(struct tpmpsk *h)
 {
 	struct timespec deadline = tpmpsk_deadline_in(TPMPSK_DEADLINE_DEFAULT_MS);
 	int r;
 
-	h->path = strdup(path);
-	if (!h->path)
-		return TPMPSK_ERR_SYSTEM;
 	pthread_mutex_lock(&h->lock);
 	r = handle_connect(h, &deadline);
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
 
-int tpmpsk_open(struct tpmpsk **ret_handle, const char *path)
+int tpmpsk_open_later(struct tpmpsk **ret_handle, const char *path)
 {
 	struct tpmpsk *h = NULL;
 	int r;
@@ -179,8 +176,27 @@ int tpmpsk_open(struct tpmpsk **ret_handle, const char *path)
 	if (!path)
 		return TPMPSK_ERR_INVALID;
 	r = handle_new(&h);
+	if (r < 0)
+		return r;
+	h->path = strdup(path);
+	if (!h->path) {
+		tpmpsk_close(h);
+		return TPMPSK_ERR_SYSTEM;
+	}
+	*ret_handle = h;
+	return 0;
+}
+
+int tpmpsk_open(struct tpmpsk **ret_handle, const char *path)
+{
+	struct tpmpsk *h = NULL;
+	int r;
+
+	if (!ret_handle)
+		return TPMPSK_ERR_INVALID;
+	r = tpmpsk_open_later(&h, path);
 	if (r == 0)
-		r = handle_open(h, path);
+		r = handle_connect_first(h);
 	if (r < 0) {
 		tpmpsk_close(h);
 		return r;

@@ -77,6 +77,14 @@ struct tpmpsk;
 int tpmpsk_open(struct tpmpsk **ret_handle, const char *path) __attribute__((warn_unused_result));
 
 /*
+ * The same without connecting: the first call does, within its deadline. For a program that may be
+ * started before the daemon, or that gives up rights before it first asks: the daemon sees whom it
+ * is when it connects. TPMPSK_ERR_INVALID, _SYSTEM.
+ */
+int tpmpsk_open_later(struct tpmpsk **ret_handle, const char *path)
+	__attribute__((warn_unused_result));
+
+/*
  * Takes over a connected SOCK_SEQPACKET socket, for a process that connects before it gives up the
  * right to: the daemon goes on seeing whom it was when it connected. The socket becomes
  * close-on-exec. There is no path to connect to again: a lost connection is TPMPSK_ERR_NO_DAEMON

@@ -83,6 +83,25 @@ Test(handle, fails_at_once_where_nobody_listens, .fini = end_script)
 	cr_assert_lt(command_now_ms() - start_ms, 2000);
 }
 
+Test(handle, may_be_opened_before_anybody_listens, .fini = end_script)
+{
+	struct tpmpsk *h = NULL;
+
+	script_start(&script, script_behave);
+	cr_assert_eq(tpmpsk_open_later(&h, script.path), 0);
+	cr_assert_eq(script.connections, 0, "connects before it is asked");
+	cr_assert_eq(ask(h), 0);
+	cr_assert_eq(ask(h), 0);
+	cr_assert_eq(script.connections, 1);
+	tpmpsk_close(h);
+	script_stop(&script);
+	cr_assert_eq(tpmpsk_open_later(&h, script.path), 0);
+	cr_assert_eq(ask(h), TPMPSK_ERR_NO_DAEMON);
+	tpmpsk_close(h);
+	cr_assert_eq(tpmpsk_open_later(&h, ""), TPMPSK_ERR_INVALID);
+	cr_assert_eq(tpmpsk_open_later(NULL, script.path), TPMPSK_ERR_INVALID);
+}
+
 Test(handle, refuses_paths_that_no_socket_can_have)
 {
 	struct tpmpsk *h;
