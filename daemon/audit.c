@@ -100,7 +100,6 @@ const char *audit_opcode_name(uint8_t opcode)
 		uint8_t opcode;
 		const char *name;
 	} names[] = {
-		{ TPMPSK_OP_HELLO, "hello" },
 		{ TPMPSK_OP_DERIVE, "derive" },
 		{ TPMPSK_OP_STATUS, "status" },
 		{ TPMPSK_OP_KEY_IMPORT, "key-import" },
