@@ -130,7 +130,7 @@ static int mac_by_tpm(void *context, unsigned object, const uint8_t *in, size_t 
 static int derive(struct engine *e, struct job *job)
 {
 	struct mac_context context = { e->tpm, job->key };
-	const struct mac mac = { mac_by_tpm, &context };
+	const struct mac mac = { .compute = mac_by_tpm, .context = &context };
 
 	return purpose_derive(&job->derive, &mac, &job->derived);
 }

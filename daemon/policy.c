@@ -30,6 +30,7 @@ static const struct {
 		.modes = STRICT_ONLY | 1 << POLICY_EPOCH },
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { .modes = STRICT_ONLY },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { .modes = STRICT_ONLY },
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { .roles = true, .modes = STRICT_ONLY },
 };
 
 static const char *const mode_names[] = { [POLICY_STRICT] = "strict", [POLICY_EPOCH] = "epoch" };

@@ -8,6 +8,15 @@
 #include <sodium.h>
 #include <string.h>
 
+void purpose_digest(
+	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
+{
+	if (tpmpsk_scheme_digest_size(scheme) == SHA384_SIZE)
+		sha384(in, in_len, digest);
+	else
+		crypto_hash_sha256(digest, in, in_len);
+}
+
 /* The answer is one HMAC, whole. */
 static int one_mac(
 	const struct mac *mac, const uint8_t *in, size_t in_len, struct tpmpsk_derived *ret)
@@ -100,6 +109,36 @@ static int derive_exporter_kdf(
 	return r;
 }
 
+/*
+ * RFC 8446, section 4.4.3: 64 spaces, the context string, a zero byte, the transcript hash. Neither a server's signature can be had by a
+ * client, nor anything signed that a peer could take for something else. The digest is the scheme's own.
+ */
+static int derive_certificate_verify(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	static const char client[] = "TLS 1.3, client CertificateVerify";
+	static const char server[] = "TLS 1.3, server CertificateVerify";
+	const struct tpmpsk_certificate_verify *in = &q->certificate_verify;
+	uint8_t content[64 + sizeof(server) + TPMPSK_TRANSCRIPT_MAX], digest[SHA384_SIZE];
+	struct tpmpsk_writer w;
+	size_t len;
+	int r;
+
+	_Static_assert(sizeof(client) == sizeof(server), "of one length");
+	if (!mac->sign)
+		return -EINVAL;
+	memset(content, ' ', 64);
+	tpmpsk_writer_init(&w, content + 64, sizeof(content) - 64);
+	/* With the zero byte that ends it. */
+	tpmpsk_write_bytes(&w, q->role == TPMPSK_ROLE_SERVER ? server : client, sizeof(server));
+	tpmpsk_write_bytes(&w, in->transcript, in->transcript_len);
+	r = tpmpsk_writer_finish(&w, &len);
+	if (r < 0)
+		return r;
+	purpose_digest(in->scheme, content, 64 + len, digest);
+	return mac->sign(mac->context, in->scheme, digest, ret->signature, &ret->signature_len);
+}
+
 static const struct purpose {
 	int (*derive)(
 		const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret);
@@ -108,6 +147,7 @@ static const struct purpose {
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { derive_session_identity },
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { derive_exporter_kdf },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { derive_exporter_mac },
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { derive_certificate_verify },
 };
 
 int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)

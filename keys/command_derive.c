@@ -13,14 +13,22 @@
 static const struct option derive_options[] = {
 	{ "--identity", "ID", "the PSK identity", false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
-	{ "--purpose", "P", "tls12-session, session-identity, exporter-kdf or exporter-mac",
+	{ "--purpose", "P",
+		"tls12-session, session-identity, exporter-kdf, exporter-mac or certificate-verify",
 		false },
 	{ "--client-random", "HEX", "tls12-session: 32 bytes, or 28 without the time", false },
 	{ "--server-random", "HEX", "tls12-session: as many bytes", false },
-	{ "--role", "R", "session-identity: client makes one, server takes one as ID", false },
+	{ "--role", "R",
+		"client or server; for session-identity, client makes one and server takes one as "
+		"ID",
+		false },
 	{ "--handshake", "HEX", "session-identity, server: names the handshake", false },
 	{ "--ekm", "HEX", "exporter-kdf, exporter-mac: what the TLS exporter gave", false },
 	{ "--length", "N", "exporter-kdf: bytes wanted, 16 to 64 (32)", false },
+	{ "--algorithm", "A",
+		"certificate-verify: the key's, ecdsa-p256 (default), ecdsa-p384, rsa-2048",
+		false },
+	{ "--transcript", "HEX", "certificate-verify: the transcript hash, 32 or 48 bytes", false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -53,9 +61,8 @@ static enum exit_code fill_tls12_session(struct invocation *call, struct tpmpsk_
 	return EXIT_DONE;
 }
 
-static enum exit_code fill_session_identity(struct invocation *call, struct tpmpsk_derive *q)
+static enum exit_code fill_role(struct invocation *call, struct tpmpsk_derive *q)
 {
-	struct tpmpsk_session_identity *in = &q->session_identity;
 	const char *role = options_get(&call->options, "--role");
 
 	if (role && strcmp(role, tpmpsk_role_name(TPMPSK_ROLE_CLIENT)) == 0)
@@ -64,6 +71,16 @@ static enum exit_code fill_session_identity(struct invocation *call, struct tpmp
 		q->role = TPMPSK_ROLE_SERVER;
 	else
 		return usage(call, "--role is client or server");
+	return EXIT_DONE;
+}
+
+static enum exit_code fill_session_identity(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_session_identity *in = &q->session_identity;
+	enum exit_code code = fill_role(call, q);
+
+	if (code != EXIT_DONE)
+		return code;
 	if (options_get(&call->options, "--handshake") &&
 		(q->role != TPMPSK_ROLE_SERVER ||
 			option_hex(&call->options, "--handshake", in->handshake,
@@ -90,6 +107,27 @@ static enum exit_code fill_exporter(struct invocation *call, struct tpmpsk_deriv
 	return EXIT_DONE;
 }
 
+static enum exit_code fill_certificate_verify(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_certificate_verify *in = &q->certificate_verify;
+	const char *algorithm = options_get(&call->options, "--algorithm");
+	enum exit_code code = fill_role(call, q);
+
+	if (code != EXIT_DONE)
+		return code;
+	in->scheme = algorithm ? (uint16_t)tpmpsk_scheme_by_algorithm(algorithm)
+			       : TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256;
+	if (in->scheme == TPMPSK_SCHEME_NONE)
+		return usage(call, "--algorithm is ecdsa-p256, ecdsa-p384 or rsa-2048");
+	if (option_hex(&call->options, "--transcript", in->transcript, sizeof(in->transcript),
+		    &in->transcript_len) < 0 ||
+		(in->transcript_len != TPMPSK_TRANSCRIPT_MIN &&
+			in->transcript_len != TPMPSK_TRANSCRIPT_MAX))
+		return usage(call, "--transcript is %d or %d bytes in hex", TPMPSK_TRANSCRIPT_MIN,
+			TPMPSK_TRANSCRIPT_MAX);
+	return EXIT_DONE;
+}
+
 /* Which of the options are for which purposes; an option of another one is a mistake. */
 static enum exit_code check_options(struct invocation *call, uint8_t purpose)
 {
@@ -99,10 +137,13 @@ static enum exit_code check_options(struct invocation *call, uint8_t purpose)
 	} table[] = {
 		{ "--client-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
 		{ "--server-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
-		{ "--role", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY },
+		{ "--role", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
+				    1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
 		{ "--handshake", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY },
 		{ "--ekm", 1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC },
 		{ "--length", 1u << TPMPSK_PURPOSE_EXPORTER_KDF },
+		{ "--algorithm", 1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
+		{ "--transcript", 1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -119,6 +160,7 @@ static enum exit_code (*const fill[TPMPSK_PURPOSE_COUNT])(
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = fill_session_identity,
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = fill_exporter,
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = fill_exporter,
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = fill_certificate_verify,
 };
 
 static enum exit_code fill_identity(struct invocation *call, struct tpmpsk_derive *q)
@@ -153,18 +195,21 @@ static enum exit_code fill_derive(struct invocation *call, struct tpmpsk_derive 
 	return code == EXIT_DONE ? fill[q->purpose](call, q) : code;
 }
 
-/* "[session identity ]hex"; not through stdio, whose buffer would keep it. */
+/* "[session identity ]hex", or a signature's hex; not through stdio, whose buffer would keep it. */
 static enum exit_code print_derived(struct invocation *call, const struct tpmpsk_derived *d)
 {
-	char line[TPMPSK_IDENTITY_MAX + 1 + 2 * TPMPSK_SECRET_MAX + 1];
+	char line[TPMPSK_IDENTITY_MAX + 1 + 2 * TPMPSK_SIGNATURE_MAX + 1];
 	size_t len = d->name_len;
 	ssize_t n;
 
 	memcpy(line, d->name, d->name_len);
 	if (d->name_len > 0)
 		line[len++] = ' ';
-	sodium_bin2hex(line + len, sizeof(line) - len, d->secret, d->secret_len);
-	len += 2 * d->secret_len;
+	if (d->secret_len > 0)
+		sodium_bin2hex(line + len, sizeof(line) - len, d->secret, d->secret_len);
+	else
+		sodium_bin2hex(line + len, sizeof(line) - len, d->signature, d->signature_len);
+	len += 2 * (d->secret_len > 0 ? d->secret_len : d->signature_len);
 	line[len++] = '\n';
 	do
 		n = write(STDOUT_FILENO, line, len);
@@ -205,7 +250,7 @@ static enum exit_code run_derive(struct invocation *call)
 const struct command commands_derive[] = {
 	{ "derive", NULL, 0, 0, { derive_options, NULL },
 		"Asks for the secret of one session and prints it in hex, behind the session "
-		"identity if one was made",
+		"identity if one was made; or for a signature",
 		"--identity is the key's; for --role server, the session identity that the client\n"
 		"sent. That is accepted once, or again with the same --handshake.",
 		run_derive },

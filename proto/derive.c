@@ -85,6 +85,29 @@ static void read_exporter_kdf(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
 		tpmpsk_reader_fail(r);
 }
 
+static void write_certificate_verify(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct tpmpsk_certificate_verify *in = &q->certificate_verify;
+
+	tpmpsk_write_u16(w, in->scheme);
+	if (in->transcript_len > TPMPSK_TRANSCRIPT_MAX)
+		tpmpsk_writer_fail(w);
+	else
+		tpmpsk_write_var8(w, in->transcript, in->transcript_len);
+}
+
+static void read_certificate_verify(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_certificate_verify *in = &q->certificate_verify;
+
+	in->scheme = tpmpsk_read_u16(r);
+	in->transcript_len = tpmpsk_read_var8(r, in->transcript, sizeof(in->transcript));
+	if (!tpmpsk_scheme_name(in->scheme) || q->role == TPMPSK_ROLE_NONE ||
+		(in->transcript_len != TPMPSK_TRANSCRIPT_MIN &&
+			in->transcript_len != TPMPSK_TRANSCRIPT_MAX))
+		tpmpsk_reader_fail(r);
+}
+
 static const struct codec {
 	void (*write)(struct tpmpsk_writer *w, const struct tpmpsk_derive *q);
 	void (*read)(struct tpmpsk_reader *r, struct tpmpsk_derive *q);
@@ -93,6 +116,7 @@ static const struct codec {
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { write_session_identity, read_session_identity },
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { write_exporter_kdf, read_exporter_kdf },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { write_exporter_mac, read_ekm },
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { write_certificate_verify, read_certificate_verify },
 };
 
 static const struct codec *codec_of(uint8_t purpose)
@@ -137,6 +161,8 @@ void tpmpsk_write_derived(struct tpmpsk_writer *w, const struct tpmpsk_derived *
 {
 	tpmpsk_write_var8(w, d->secret, d->secret_len);
 	tpmpsk_write_var8(w, d->name, d->name_len);
+	if (d->secret_len == 0)
+		tpmpsk_write_var16(w, d->signature, d->signature_len);
 }
 
 void tpmpsk_read_derived(struct tpmpsk_reader *r, struct tpmpsk_derived *d)
@@ -144,6 +170,9 @@ void tpmpsk_read_derived(struct tpmpsk_reader *r, struct tpmpsk_derived *d)
 	memset(d, 0, sizeof(*d));
 	d->secret_len = tpmpsk_read_var8(r, d->secret, sizeof(d->secret));
 	d->name_len = tpmpsk_read_var8(r, d->name, sizeof(d->name));
-	if (d->secret_len == 0)
+	if (d->secret_len > 0)
+		return;
+	d->signature_len = tpmpsk_read_var16(r, d->signature, sizeof(d->signature));
+	if (d->signature_len == 0)
 		tpmpsk_reader_fail(r);
 }

@@ -12,6 +12,7 @@
 
 #include "proto/purpose.h"
 #include "proto/reader.h"
+#include "proto/scheme.h"
 #include "proto/writer.h"
 
 #include <stddef.h>
@@ -24,7 +25,10 @@
 #define TPMPSK_EKM_MIN 16
 #define TPMPSK_EKM_MAX 48
 #define TPMPSK_KDF_MIN 16
-#define TPMPSK_SECRET_MAX 64 /* the longest secret that a derivation gives */
+#define TPMPSK_SECRET_MAX 64     /* the longest secret that a derivation gives */
+#define TPMPSK_TRANSCRIPT_MIN 32 /* a transcript hash has the size of SHA-256 */
+#define TPMPSK_TRANSCRIPT_MAX 48 /* or of SHA-384, as the cipher suite has it */
+#define TPMPSK_SIGNATURE_MAX 256 /* RSA-2048; ECDSA has at most 104, in DER */
 
 struct tpmpsk_tls12_session {
 	uint8_t client_random[TPMPSK_RANDOM_SIZE];
@@ -49,6 +53,16 @@ struct tpmpsk_exporter {
 	uint8_t length; /* exporter-kdf: bytes wanted, TPMPSK_KDF_MIN to TPMPSK_SECRET_MAX */
 };
 
+/*
+ * What a CertificateVerify signs, but for its constant parts, which the role decides. The hash of
+ * the transcript is the cipher suite's, whatever hash the scheme has.
+ */
+struct tpmpsk_certificate_verify {
+	uint16_t scheme; /* enum tpmpsk_scheme, the key's */
+	uint8_t transcript[TPMPSK_TRANSCRIPT_MAX];
+	size_t transcript_len; /* TPMPSK_TRANSCRIPT_MIN or TPMPSK_TRANSCRIPT_MAX */
+};
+
 struct tpmpsk_derive {
 	uint8_t purpose; /* enum tpmpsk_purpose */
 	uint8_t role;    /* enum tpmpsk_role; TPMPSK_ROLE_NONE where the purpose has no roles */
@@ -58,15 +72,21 @@ struct tpmpsk_derive {
 		struct tpmpsk_tls12_session tls12_session;
 		struct tpmpsk_session_identity session_identity;
 		struct tpmpsk_exporter exporter;
+		struct tpmpsk_certificate_verify certificate_verify;
 	};
 };
 
-/* What comes back: the secret and, where the daemon makes one, its name (a session identity). */
+/*
+ * What comes back: a secret and, where the daemon makes one, its name (a session identity); or,
+ * without a secret, a signature.
+ */
 struct tpmpsk_derived {
 	size_t secret_len;
 	uint8_t secret[TPMPSK_SECRET_MAX];
 	size_t name_len;
 	uint8_t name[TPMPSK_IDENTITY_MAX];
+	size_t signature_len;
+	uint8_t signature[TPMPSK_SIGNATURE_MAX];
 };
 
 void tpmpsk_write_derive(struct tpmpsk_writer *w, const struct tpmpsk_derive *q);

@@ -219,6 +219,68 @@ int tpmpsk_key_who_decode(struct tpmpsk_reader *r, struct tpmpsk_key_who *ret)
 	return tpmpsk_reader_finish(r);
 }
 
+/* public: var8 identity */
+int tpmpsk_public_encode(
+	uint32_t id, const struct tpmpsk_public *m, void *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_writer w;
+
+	write_header(&w, buf, cap, TPMPSK_OP_PUBLIC, 0, id);
+	if (m->identity_len < 1 || m->identity_len > sizeof(m->identity))
+		tpmpsk_writer_fail(&w);
+	else
+		tpmpsk_write_var8(&w, m->identity, m->identity_len);
+	return tpmpsk_writer_finish(&w, ret_len);
+}
+
+int tpmpsk_public_decode(struct tpmpsk_reader *r, struct tpmpsk_public *ret)
+{
+	ret->identity_len = tpmpsk_read_var8(r, ret->identity, sizeof(ret->identity));
+	if (ret->identity_len < 1)
+		tpmpsk_reader_fail(r);
+	return tpmpsk_reader_finish(r);
+}
+
+/* csr: text8 name, var16 info */
+int tpmpsk_key_csr_encode(
+	uint32_t id, const struct tpmpsk_key_csr *m, void *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_writer w;
+
+	write_header(&w, buf, cap, TPMPSK_OP_KEY_CSR, 0, id);
+	write_text8(&w, m->name);
+	tpmpsk_write_var16(&w, m->info, m->info_len);
+	return tpmpsk_writer_finish(&w, ret_len);
+}
+
+int tpmpsk_key_csr_decode(struct tpmpsk_reader *r, struct tpmpsk_key_csr *ret)
+{
+	tpmpsk_read_text8(r, ret->name, sizeof(ret->name));
+	ret->info_len = tpmpsk_read_var16(r, ret->info, sizeof(ret->info));
+	if (ret->info_len < 1)
+		tpmpsk_reader_fail(r);
+	return tpmpsk_reader_finish(r);
+}
+
+/* public's and csr's reply: var16 data */
+int tpmpsk_blob_reply_encode(uint32_t id, uint8_t opcode, const void *data, size_t len, void *buf,
+	size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_writer w;
+
+	write_header(&w, buf, cap, opcode | TPMPSK_OP_REPLY, 0, id);
+	tpmpsk_write_var16(&w, data, len);
+	return tpmpsk_writer_finish(&w, ret_len);
+}
+
+int tpmpsk_blob_reply_decode(struct tpmpsk_reader *r, struct tpmpsk_blob_reply *ret)
+{
+	ret->len = tpmpsk_read_var16(r, ret->data, sizeof(ret->data));
+	if (ret->len < 1)
+		tpmpsk_reader_fail(r);
+	return tpmpsk_reader_finish(r);
+}
+
 /* status', list's and show's reply: u8 more, text16 text */
 int tpmpsk_text_reply_encode(uint32_t id, uint8_t opcode, uint8_t more, const char *text,
 	size_t len, void *buf, size_t cap, size_t *ret_len)

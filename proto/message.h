@@ -23,12 +23,14 @@
 #define TPMPSK_KEY_NAME_MAX 64     /* bytes; [A-Za-z0-9][A-Za-z0-9._-]{0,63} */
 #define TPMPSK_KEY_SECRET_MAX 1024 /* bytes of a secret to import */
 #define TPMPSK_TEXT_MAX 4000       /* bytes of JSON or PEM in one message, its NUL not counted */
+#define TPMPSK_BLOB_MAX 512        /* bytes of a public key or signature in a reply */
 #define TPMPSK_DETAIL_MAX 240      /* bytes of an error's text */
 
 enum tpmpsk_opcode {
 	TPMPSK_OP_HELLO = 1,
 	TPMPSK_OP_DERIVE = 2,
 	TPMPSK_OP_STATUS = 3,
+	TPMPSK_OP_PUBLIC = 4,
 	TPMPSK_OP_KEY_IMPORT = 16,
 	TPMPSK_OP_KEY_GENERATE = 17,
 	TPMPSK_OP_KEY_ADOPT = 18,
@@ -37,6 +39,7 @@ enum tpmpsk_opcode {
 	TPMPSK_OP_KEY_ALLOW = 21,
 	TPMPSK_OP_KEY_DENY = 22,
 	TPMPSK_OP_KEY_REMOVE = 23,
+	TPMPSK_OP_KEY_CSR = 24,
 	TPMPSK_OP_RELOAD = 32,
 };
 #define TPMPSK_OP_REPLY 0x80 /* set in a reply's opcode */
@@ -82,6 +85,25 @@ struct tpmpsk_key_who {
 	char who[TPMPSK_TEXT_MAX + 1];
 };
 
+/* Whose public key: a certificate-verify key's identity. */
+struct tpmpsk_public {
+	size_t identity_len;
+	uint8_t identity[TPMPSK_IDENTITY_MAX];
+};
+
+/* A CertificationRequestInfo in DER (RFC 2986, section 4.1) to be signed with the key. */
+struct tpmpsk_key_csr {
+	char name[TPMPSK_KEY_NAME_MAX + 1];
+	size_t info_len;
+	uint8_t info[TPMPSK_TEXT_MAX];
+};
+
+/* The body of public's reply, a SubjectPublicKeyInfo in DER, and of csr's, a signature. */
+struct tpmpsk_blob_reply {
+	size_t len;
+	uint8_t data[TPMPSK_BLOB_MAX];
+};
+
 /* The body of status, show and list replies; more is 1 when a list goes on behind its last name. */
 struct tpmpsk_text_reply {
 	uint8_t more;
@@ -112,6 +134,10 @@ int tpmpsk_key_name_encode(uint32_t id, uint8_t opcode, const struct tpmpsk_key_
 	size_t cap, size_t *ret_len);
 int tpmpsk_key_who_encode(uint32_t id, uint8_t opcode, const struct tpmpsk_key_who *m, void *buf,
 	size_t cap, size_t *ret_len);
+int tpmpsk_public_encode(
+	uint32_t id, const struct tpmpsk_public *m, void *buf, size_t cap, size_t *ret_len);
+int tpmpsk_key_csr_encode(
+	uint32_t id, const struct tpmpsk_key_csr *m, void *buf, size_t cap, size_t *ret_len);
 /* status and reload: a header and nothing else. */
 int tpmpsk_empty_encode(uint32_t id, uint8_t opcode, void *buf, size_t cap, size_t *ret_len);
 
@@ -123,6 +149,8 @@ int tpmpsk_key_new_decode(struct tpmpsk_reader *r, uint8_t opcode, struct tpmpsk
 int tpmpsk_key_list_decode(struct tpmpsk_reader *r, struct tpmpsk_key_list *ret);
 int tpmpsk_key_name_decode(struct tpmpsk_reader *r, struct tpmpsk_key_name *ret);
 int tpmpsk_key_who_decode(struct tpmpsk_reader *r, struct tpmpsk_key_who *ret);
+int tpmpsk_public_decode(struct tpmpsk_reader *r, struct tpmpsk_public *ret);
+int tpmpsk_key_csr_decode(struct tpmpsk_reader *r, struct tpmpsk_key_csr *ret);
 int tpmpsk_empty_decode(struct tpmpsk_reader *r);
 
 /* Replies. opcode is the request's; the reply bit is added. */
@@ -132,6 +160,8 @@ int tpmpsk_derived_encode(
 	uint32_t id, const struct tpmpsk_derived *m, void *buf, size_t cap, size_t *ret_len);
 int tpmpsk_text_reply_encode(uint32_t id, uint8_t opcode, uint8_t more, const char *text,
 	size_t len, void *buf, size_t cap, size_t *ret_len);
+int tpmpsk_blob_reply_encode(uint32_t id, uint8_t opcode, const void *data, size_t len, void *buf,
+	size_t cap, size_t *ret_len);
 /* A success that says nothing more: import, generate, adopt, allow, deny, remove, reload. */
 int tpmpsk_ok_encode(uint32_t id, uint8_t opcode, void *buf, size_t cap, size_t *ret_len);
 /* A detail longer than TPMPSK_DETAIL_MAX is cut. */
@@ -141,6 +171,7 @@ int tpmpsk_error_encode(uint32_t id, uint8_t opcode, enum tpmpsk_status status,
 int tpmpsk_hello_reply_decode(struct tpmpsk_reader *r, struct tpmpsk_hello_reply *ret);
 int tpmpsk_derived_decode(struct tpmpsk_reader *r, struct tpmpsk_derived *ret);
 int tpmpsk_text_reply_decode(struct tpmpsk_reader *r, struct tpmpsk_text_reply *ret);
+int tpmpsk_blob_reply_decode(struct tpmpsk_reader *r, struct tpmpsk_blob_reply *ret);
 int tpmpsk_error_decode(struct tpmpsk_reader *r, struct tpmpsk_error_reply *ret);
 
 #endif

@@ -8,6 +8,7 @@ static const char *const purposes[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = "session-identity",
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = "exporter-kdf",
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = "exporter-mac",
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = "certificate-verify",
 };
 
 static const char *const roles[TPMPSK_ROLE_COUNT] = {

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <string.h>
 
 static void check_tls12_session(const struct vector *v)
@@ -70,6 +71,79 @@ Test(purpose, derives_every_known_answer_of_the_exporters)
 	vectors_free(v);
 }
 
+/* A key that signs a digest with itself, and says what it was asked for. */
+struct signing_key {
+	enum tpmpsk_scheme scheme;
+	unsigned commands;
+};
+
+static int sign(void *context, enum tpmpsk_scheme scheme, const uint8_t *digest, uint8_t *signature,
+	size_t *ret_len)
+{
+	struct signing_key *key = context;
+
+	key->scheme = scheme;
+	key->commands++;
+	*ret_len = tpmpsk_scheme_digest_size(scheme);
+	memcpy(signature, digest, *ret_len);
+	return 0;
+}
+
+static void check_certificate_verify(uint8_t role, enum tpmpsk_scheme scheme, size_t transcript_len)
+{
+	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
+		.role = role,
+		.certificate_verify = { .scheme = scheme, .transcript_len = transcript_len } };
+	char content[64 + 34 + 48];
+	struct signing_key key = { 0 };
+	const struct mac mac = { NULL, &key, sign };
+	uint8_t want[64];
+	struct tpmpsk_derived got;
+
+	memset(q.certificate_verify.transcript, 1, transcript_len);
+	memset(content, 0x20, 64);
+	memcpy(content + 64,
+		role == TPMPSK_ROLE_CLIENT ? "TLS 1.3, client CertificateVerify"
+					   : "TLS 1.3, server CertificateVerify",
+		34);
+	memset(content + 98, 1, transcript_len);
+	cr_assert(EVP_Digest(content, 98 + transcript_len, want, NULL,
+			  tpmpsk_scheme_digest_size(scheme) == 48 ? EVP_sha384() : EVP_sha256(),
+			  NULL) == 1);
+	cr_assert_eq(purpose_derive(&q, &mac, &got), 0);
+	cr_assert_eq(key.commands, 1);
+	cr_assert_eq(key.scheme, scheme);
+	cr_assert_eq(got.signature_len, tpmpsk_scheme_digest_size(scheme));
+	cr_assert_arr_eq(got.signature, want, got.signature_len);
+	cr_assert_eq(got.secret_len, 0);
+	cr_assert_eq(got.name_len, 0);
+}
+
+Test(purpose, signs_what_a_certificate_verify_signs)
+{
+	static const enum tpmpsk_scheme schemes[] = { TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256,
+		TPMPSK_SCHEME_ECDSA_SECP384R1_SHA384, TPMPSK_SCHEME_RSA_PSS_RSAE_SHA256 };
+
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t n = 32; n <= 48; n += 16) {
+			check_certificate_verify(TPMPSK_ROLE_CLIENT, schemes[i], n);
+			check_certificate_verify(TPMPSK_ROLE_SERVER, schemes[i], n);
+		}
+	}
+}
+
+Test(purpose, signs_with_no_key_that_cannot)
+{
+	struct software_key key = { .secret_len = 1 };
+	const struct mac mac = software_mac(&key);
+	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
+		.role = TPMPSK_ROLE_SERVER,
+		.certificate_verify = { .scheme = 0x0403, .transcript_len = 32 } };
+	struct tpmpsk_derived got;
+
+	cr_assert_eq(purpose_derive(&q, &mac, &got), -EINVAL);
+}
+
 static int broken(void *context, unsigned object, const uint8_t *in, size_t in_len, uint8_t *mac,
 	size_t *ret_len)
 {
@@ -84,7 +158,7 @@ static int broken(void *context, unsigned object, const uint8_t *in, size_t in_l
 
 Test(purpose, passes_on_a_failure_and_writes_nothing)
 {
-	const struct mac mac = { broken, NULL };
+	const struct mac mac = { broken, NULL, NULL };
 	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_TLS12_SESSION,
 		.tls12_session.random_len = 32 };
 	struct tpmpsk_derived got, before;
@@ -95,12 +169,24 @@ Test(purpose, passes_on_a_failure_and_writes_nothing)
 	cr_assert_arr_eq((uint8_t *)&got, (uint8_t *)&before, sizeof(got));
 }
 
+static int sign_nothing(void *context, enum tpmpsk_scheme scheme, const uint8_t *digest,
+	uint8_t *signature, size_t *ret_len)
+{
+	(void)context;
+	(void)scheme;
+	(void)digest;
+	(void)signature;
+	*ret_len = 1;
+	return 0;
+}
+
 Test(purpose, knows_no_purpose_that_is_not_in_the_table)
 {
 	struct software_key key = { .secret_len = 1 };
-	const struct mac mac = software_mac(&key);
+	struct mac mac = software_mac(&key);
 	struct tpmpsk_derived got;
 
+	mac.sign = sign_nothing;
 	for (unsigned i = 0; i < 256; i++) {
 		struct tpmpsk_derive q = { .purpose = (uint8_t)i,
 			.identity_len = 60,

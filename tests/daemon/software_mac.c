@@ -22,5 +22,5 @@ static int compute(void *context, unsigned object, const uint8_t *in, size_t in_
 
 struct mac software_mac(struct software_key *key)
 {
-	return (struct mac){ compute, key };
+	return (struct mac){ .compute = compute, .context = key };
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "proto/message.h"
 #include "proto/purpose.h"
+#include "proto/scheme.h"
 #include "tests/proto/heap.h"
 #include "tests/proto/samples.h"
 
@@ -313,12 +314,46 @@ Test(derive, for_an_exporter_has_no_role)
 	}
 }
 
+static int derive_certificate(uint8_t role, uint16_t scheme, size_t transcript_len)
+{
+	uint8_t buf[TPMPSK_MESSAGE_MAX], bytes[256] = { 0 };
+	struct tpmpsk_writer w;
+
+	start_derive(&w, buf, TPMPSK_PURPOSE_CERTIFICATE_VERIFY, role);
+	tpmpsk_write_u16(&w, scheme);
+	tpmpsk_write_var8(&w, bytes, transcript_len);
+	return decode_derive(&w);
+}
+
+Test(derive, for_certificate_verify_has_a_role)
+{
+	for (unsigned role = 0; role < 256; role++)
+		cr_expect_eq(derive_certificate((uint8_t)role, 0x0403, 32),
+			role == TPMPSK_ROLE_CLIENT || role == TPMPSK_ROLE_SERVER ? 0 : -EBADMSG,
+			"%u", role);
+}
+
+Test(derive, for_certificate_verify_takes_the_hash_of_a_transcript_and_nothing_else)
+{
+	for (size_t n = 0; n < 256; n++)
+		cr_expect_eq(derive_certificate(TPMPSK_ROLE_SERVER, 0x0503, n),
+			n == 32 || n == 48 ? 0 : -EBADMSG, "%zu", n);
+}
+
+Test(derive, for_certificate_verify_names_one_of_three_schemes)
+{
+	for (unsigned scheme = 0; scheme <= UINT16_MAX; scheme++)
+		cr_expect_eq(derive_certificate(TPMPSK_ROLE_CLIENT, (uint16_t)scheme, 48),
+			scheme == 0x0403 || scheme == 0x0503 || scheme == 0x0804 ? 0 : -EBADMSG,
+			"%04x", scheme);
+}
+
 Test(derive, is_not_written_from_values_out_of_range)
 {
 	const struct tpmpsk_derive good = {
 		.purpose = 1, .identity_len = 1, .tls12_session.random_len = TPMPSK_RANDOM_SIZE
 	};
-	struct tpmpsk_derive bad[] = { good, good, good, good, good, good };
+	struct tpmpsk_derive bad[] = { good, good, good, good, good, good, good };
 	uint8_t buf[TPMPSK_MESSAGE_MAX];
 	size_t len;
 
@@ -333,13 +368,16 @@ Test(derive, is_not_written_from_values_out_of_range)
 	bad[5] = (struct tpmpsk_derive){ .purpose = TPMPSK_PURPOSE_EXPORTER_MAC,
 		.identity_len = 1,
 		.exporter.ekm_len = TPMPSK_EKM_MAX + 1 };
+	bad[6] = (struct tpmpsk_derive){ .purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
+		.identity_len = 1,
+		.certificate_verify.transcript_len = TPMPSK_TRANSCRIPT_MAX + 1 };
 	cr_expect_eq(tpmpsk_derive_encode(1, &good, buf, sizeof(buf), &len), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		cr_expect_eq(tpmpsk_derive_encode(1, &bad[i], buf, sizeof(buf), &len), -EMSGSIZE,
 			"%zu", i);
 }
 
-Test(derived, has_a_secret)
+Test(derived, has_a_secret_or_a_signature)
 {
 	const struct tpmpsk_derived empty = { .name_len = 1 };
 	uint8_t buf[TPMPSK_MESSAGE_MAX];
@@ -352,6 +390,70 @@ Test(derived, has_a_secret)
 	tpmpsk_reader_init(&r, buf, len);
 	cr_assert_eq(tpmpsk_header_decode(&r, &h), 0);
 	cr_expect_eq(tpmpsk_derived_decode(&r, &d), -EBADMSG);
+}
+
+Test(derived, has_no_signature_beside_a_secret)
+{
+	const uint8_t body[] = { 1, 0xaa, 0, 0, 1, 0xbb };
+	struct tpmpsk_derived d;
+	struct tpmpsk_reader r;
+
+	tpmpsk_reader_init(&r, body, sizeof(body));
+	cr_expect_eq(tpmpsk_derived_decode(&r, &d), -EBADMSG);
+}
+
+static int decode_bytes(size_t n)
+{
+	uint8_t buf[TPMPSK_MESSAGE_MAX], bytes[TPMPSK_BLOB_MAX + 1] = { 0 };
+	struct tpmpsk_blob_reply m;
+	struct tpmpsk_reader r;
+	struct tpmpsk_writer w;
+
+	tpmpsk_writer_init(&w, buf, sizeof(buf));
+	tpmpsk_write_var16(&w, bytes, n);
+	tpmpsk_reader_init(&r, buf, 2 + n);
+	return tpmpsk_blob_reply_decode(&r, &m);
+}
+
+Test(bytes_reply, has_1_to_512_bytes)
+{
+	cr_expect_eq(decode_bytes(0), -EBADMSG);
+	cr_expect_eq(decode_bytes(1), 0);
+	cr_expect_eq(decode_bytes(512), 0);
+	cr_expect_eq(decode_bytes(513), -EBADMSG);
+}
+
+Test(public, has_an_identity)
+{
+	const struct tpmpsk_public none = { 0 }, too_long = { .identity_len = 129 };
+	const uint8_t body[] = { 0 };
+	uint8_t buf[TPMPSK_MESSAGE_MAX];
+	struct tpmpsk_public m;
+	struct tpmpsk_reader r;
+	size_t len;
+
+	cr_expect_eq(tpmpsk_public_encode(1, &none, buf, sizeof(buf), &len), -EMSGSIZE);
+	cr_expect_eq(tpmpsk_public_encode(1, &too_long, buf, sizeof(buf), &len), -EMSGSIZE);
+	tpmpsk_reader_init(&r, body, sizeof(body));
+	cr_expect_eq(tpmpsk_public_decode(&r, &m), -EBADMSG);
+}
+
+Test(scheme, goes_by_number_and_by_word)
+{
+	static const unsigned schemes[] = { 0x0403, 0x0503, 0x0804 };
+	static const size_t sizes[] = { 32, 48, 32 };
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		cr_expect_eq(tpmpsk_scheme_by_algorithm(tpmpsk_scheme_algorithm(schemes[i])),
+			schemes[i]);
+		cr_expect_eq(tpmpsk_scheme_digest_size(schemes[i]), sizes[i]);
+	}
+	cr_expect_str_eq(tpmpsk_scheme_algorithm(0x0403), "ecdsa-p256");
+	cr_expect_str_eq(tpmpsk_scheme_name(0x0804), "rsa_pss_rsae_sha256");
+	cr_expect_null(tpmpsk_scheme_name(0));
+	cr_expect_null(tpmpsk_scheme_algorithm(0x0401));
+	cr_expect_eq(tpmpsk_scheme_digest_size(0), 0);
+	cr_expect_eq(tpmpsk_scheme_by_algorithm("rsa"), 0);
 }
 
 Test(text_reply, goes_on_or_does_not)
@@ -466,7 +568,8 @@ Test(status, has_a_word_for_every_number_and_one_for_the_others)
 Test(purpose, goes_by_number_and_by_word)
 {
 	for (unsigned i = 1; i < TPMPSK_PURPOSE_COUNT; i++)
-		cr_expect_eq(tpmpsk_purpose_by_name(tpmpsk_purpose_name(i)), i);
+		if (tpmpsk_purpose_name(i))
+			cr_expect_eq(tpmpsk_purpose_by_name(tpmpsk_purpose_name(i)), i);
 	cr_expect_str_eq(tpmpsk_purpose_name(TPMPSK_PURPOSE_TLS12_SESSION), "tls12-session");
 	cr_expect_null(tpmpsk_purpose_name(0));
 	cr_expect_null(tpmpsk_purpose_name(TPMPSK_PURPOSE_COUNT));

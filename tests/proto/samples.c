@@ -26,7 +26,8 @@ static int write_hello_reply(uint8_t *buf, size_t cap, size_t *ret_len)
 		.message_max = TPMPSK_MESSAGE_MAX,
 		.purposes = 1u << TPMPSK_PURPOSE_TLS12_SESSION |
 			    1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
-			    1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC,
+			    1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC |
+			    1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
 		.software = "tpm-pskd 0.1.0",
 	};
 
@@ -123,6 +124,32 @@ static int write_exporter_mac(uint8_t *buf, size_t cap, size_t *ret_len)
 	return write_exporter(TPMPSK_PURPOSE_EXPORTER_MAC, buf, cap, ret_len);
 }
 
+static int write_certificate(
+	uint16_t scheme, size_t transcript_len, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
+		.role = TPMPSK_ROLE_SERVER,
+		.identity_len = 3,
+		.identity = "web",
+		.certificate_verify = { .scheme = scheme, .transcript_len = transcript_len },
+	};
+
+	for (size_t i = 0; i < transcript_len; i++)
+		m.certificate_verify.transcript[i] = (uint8_t)(0x20 + i);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_certificate_256(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_certificate(TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256, 32, buf, cap, ret_len);
+}
+
+static int write_certificate_384(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_certificate(TPMPSK_SCHEME_RSA_PSS_RSAE_SHA256, 48, buf, cap, ret_len);
+}
+
 static int rewrite_derive(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
 	size_t cap, size_t *ret_len)
 {
@@ -150,6 +177,15 @@ static int write_derived(uint8_t *buf, size_t cap, size_t *ret_len)
 static int write_session_derived(uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	return write_derived_named(SAMPLE_SESSION_IDENTITY, buf, cap, ret_len);
+}
+
+static int write_signature(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	/* A DER signature with r = 17 and s = 34. */
+	const struct tpmpsk_derived m = { .signature_len = 8,
+		.signature = { 0x30, 0x06, 0x02, 0x01, 0x11, 0x02, 0x01, 0x22 } };
+
+	return tpmpsk_derived_encode(SAMPLE_ID, &m, buf, cap, ret_len);
 }
 
 static int rewrite_derived(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
@@ -295,6 +331,57 @@ static int rewrite_key_who(struct tpmpsk_reader *r, const struct tpmpsk_header *
 	return rc < 0 ? rc : tpmpsk_key_who_encode(h->id, h->opcode, &m, buf, cap, ret_len);
 }
 
+static int write_public(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct tpmpsk_public m = { .identity_len = 3, .identity = "web" };
+
+	return tpmpsk_public_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int rewrite_public(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
+	size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_public m;
+	int rc = tpmpsk_public_decode(r, &m);
+
+	return rc < 0 ? rc : tpmpsk_public_encode(h->id, &m, buf, cap, ret_len);
+}
+
+static int write_csr(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct tpmpsk_key_csr m = { .name = "web", .info_len = 5, .info = { 0x30, 3, 2, 1 } };
+
+	return tpmpsk_key_csr_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int rewrite_csr(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
+	size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_key_csr m;
+	int rc = tpmpsk_key_csr_decode(r, &m);
+
+	return rc < 0 ? rc : tpmpsk_key_csr_encode(h->id, &m, buf, cap, ret_len);
+}
+
+static int write_blob_reply(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	static const uint8_t data[] = { 0x30, 0x06, 0x02, 0x01, 0x11, 0x02, 0x01, 0x22 };
+
+	return tpmpsk_blob_reply_encode(
+		SAMPLE_ID, TPMPSK_OP_KEY_CSR, data, sizeof(data), buf, cap, ret_len);
+}
+
+static int rewrite_blob_reply(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
+	size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_blob_reply m;
+	int rc = tpmpsk_blob_reply_decode(r, &m);
+
+	return rc < 0 ? rc
+		      : tpmpsk_blob_reply_encode(
+				h->id, h->opcode, m.data, m.len, buf, cap, ret_len);
+}
+
 static int write_text_reply(uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	static const char text[] = "[{\"name\":\"web\"}]";
@@ -353,10 +440,17 @@ const struct sample samples[] = {
 		rewrite_derive },
 	{ "derive, exporter-mac", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 } }, write_exporter_mac,
 		rewrite_derive },
+	{ "derive, certificate-verify", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 16, 1 } },
+		write_certificate_256, rewrite_derive },
+	{ "derive, certificate-verify, SHA-384", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 16, 1 } },
+		write_certificate_384, rewrite_derive },
 	{ "derive reply, session-identity", REPLY(TPMPSK_OP_DERIVE), 0, { { 8, 1 }, { 41, 1 } },
 		write_session_derived, rewrite_derived },
 	{ "derive reply", REPLY(TPMPSK_OP_DERIVE), 0, { { 8, 1 }, { 41, 1 } }, write_derived,
 		rewrite_derived },
+	{ "derive reply, certificate-verify", REPLY(TPMPSK_OP_DERIVE), 0,
+		{ { 8, 1 }, { 9, 1 }, { 10, 2 } }, write_signature, rewrite_derived },
+	{ "public", TPMPSK_OP_PUBLIC, 0, { { 8, 1 } }, write_public, rewrite_public },
 	{ "status", TPMPSK_OP_STATUS, 0, { { 0, 0 } }, write_status, rewrite_empty },
 	{ "import", TPMPSK_OP_KEY_IMPORT, 0, { { 8, 1 }, { BEHIND_NAME, 2 }, { BEHIND_POLICY, 2 } },
 		write_import, rewrite_key_new },
@@ -371,6 +465,9 @@ const struct sample samples[] = {
 	{ "deny", TPMPSK_OP_KEY_DENY, 0, { { 8, 1 }, { BEHIND_NAME, 2 } }, write_deny,
 		rewrite_key_who },
 	{ "remove", TPMPSK_OP_KEY_REMOVE, 0, { { 8, 1 } }, write_remove, rewrite_key_name },
+	{ "csr", TPMPSK_OP_KEY_CSR, 0, { { 8, 1 }, { BEHIND_NAME, 2 } }, write_csr, rewrite_csr },
+	{ "bytes reply", REPLY(TPMPSK_OP_KEY_CSR), 0, { { 8, 2 } }, write_blob_reply,
+		rewrite_blob_reply },
 	{ "text reply", REPLY(TPMPSK_OP_KEY_LIST), 0, { { 9, 2 } }, write_text_reply,
 		rewrite_text_reply },
 	{ "reload", TPMPSK_OP_RELOAD, 0, { { 0, 0 } }, write_reload, rewrite_empty },
