@@ -18,7 +18,7 @@ struct options {
 	unsigned rounds;
 	size_t n;
 	bool check, json;
-	const char *only;
+	const char *only, *json_file;
 };
 
 /* What has been measured: one result for each row and round. */
@@ -115,6 +115,17 @@ static double ratio(const struct run *r, const struct bench_row *row)
 	return median(ratios, r->rounds);
 }
 
+/* How long the slowest one in a hundred takes, in units of what the base's median takes. */
+static double p99_of_base(const struct run *r, const struct bench_row *row)
+{
+	const struct bench_result *own = results_of(r, row), *base = results_of(r, row->base);
+	double ratios[ROUNDS_MAX];
+
+	for (unsigned i = 0; i < r->rounds; i++)
+		ratios[i] = own[i].p99_us / base[i].p50_us;
+	return median(ratios, r->rounds);
+}
+
 static int measure_round(struct run *r, const struct options *o, unsigned round)
 {
 	for (size_t i = 0; i < r->bench->n_rows; i++) {
@@ -126,6 +137,11 @@ static int measure_round(struct run *r, const struct options *o, unsigned round)
 		if (!r->measured[i])
 			continue;
 		error = row->measure(row->how, n, &r->results[i * r->rounds + round]);
+		if (error == -EOPNOTSUPP) {
+			fprintf(stderr, "%s: %s: left out\n", r->bench->name, row->name);
+			r->measured[i] = false;
+			continue;
+		}
 		if (error < 0) {
 			fprintf(stderr, "%s: %s: %s\n", r->bench->name, row->name,
 				strerror(-error));
@@ -144,6 +160,8 @@ static unsigned missed(const struct run *r, const struct bench_row *row)
 		n += ratio(r, row) < row->ratio_min;
 	if (row->per_second_min > 0)
 		n += medians(r, row).per_second < row->per_second_min;
+	if (row->p99_max > 0 && is_measured(r, row->base))
+		n += p99_of_base(r, row) > row->p99_max;
 	return n;
 }
 
@@ -162,7 +180,10 @@ static void print_row(const struct run *r, const struct bench_row *row, int widt
 	struct bench_result m = medians(r, row);
 
 	printf("%-*s %10.0f %10.1f %10.1f", width, row->name, m.per_second, m.p50_us, m.p99_us);
-	if (is_measured(r, row->base)) {
+	if (is_measured(r, row->base) && row->p99_max > 0) {
+		printf(" %8.2f  p99 of p50 of \"%s\", at most %.2f", p99_of_base(r, row),
+			row->base->name, row->p99_max);
+	} else if (is_measured(r, row->base)) {
 		printf(" %8.2f  of \"%s\"", ratio(r, row), row->base->name);
 		if (row->ratio_min > 0)
 			printf(", at least %.2f", row->ratio_min);
@@ -210,10 +231,14 @@ static struct json_object *row_json(const struct run *r, const struct bench_row 
 	}
 	if (row->per_second_min > 0)
 		add_number(o, "per_second_min", row->per_second_min);
+	if (row->p99_max > 0 && is_measured(r, row->base)) {
+		add_number(o, "p99_of_base", p99_of_base(r, row));
+		add_number(o, "p99_max", row->p99_max);
+	}
 	return o;
 }
 
-static void print_json(const struct run *r, const struct options *o)
+static struct json_object *run_json(const struct run *r, const struct options *o)
 {
 	struct json_object *all = json_object_new_object(), *rows = json_object_new_array();
 
@@ -226,12 +251,29 @@ static void print_json(const struct run *r, const struct options *o)
 	json_object_object_add(
 		all, "processors", json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
 	json_object_object_add(all, "rows", rows);
-	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+	return all;
+}
+
+static int report(const struct run *r, const struct options *o)
+{
+	struct json_object *all = run_json(r, o);
+	int error = 0;
+
+	if (o->json)
+		puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY));
+	else
+		print_table(r, o);
+	if (o->json_file &&
+		json_object_to_file_ext(o->json_file, all, JSON_C_TO_STRING_PRETTY) < 0) {
+		fprintf(stderr, "%s: %s\n", o->json_file, json_util_get_last_err());
+		error = -EIO;
+	}
 	json_object_put(all);
+	return error;
 }
 
 static const char usage[] =
-	"usage: %s [--rounds N] [--count N] [--only TEXT] [--check] [--json]\n"
+	"usage: %s [--rounds N] [--count N] [--only TEXT] [--check] [--json] [--save FILE]\n"
 	"\n"
 	"%s\n"
 	"\n"
@@ -239,7 +281,8 @@ static const char usage[] =
 	"  --count N    %s per row and round (%zu)\n"
 	"  --only TEXT  nothing but the rows whose name contains TEXT\n"
 	"  --check      exit 1 when a target is missed\n"
-	"  --json       print JSON in place of a table\n";
+	"  --json       print JSON in place of a table\n"
+	"  --save FILE  write the JSON to a file as well\n";
 
 static int print_usage(const struct bench *b, FILE *to, int status)
 {
@@ -253,7 +296,8 @@ static int parse_options(const struct bench *b, int argc, char **argv, struct op
 	static const struct option options[] = { { "rounds", required_argument, NULL, 'r' },
 		{ "count", required_argument, NULL, 'n' }, { "only", required_argument, NULL, 'o' },
 		{ "check", no_argument, NULL, 'c' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { 0 } };
+		{ "save", required_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' },
+		{ 0 } };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -272,6 +316,9 @@ static int parse_options(const struct bench *b, int argc, char **argv, struct op
 			break;
 		case 'j':
 			o->json = true;
+			break;
+		case 's':
+			o->json_file = optarg;
 			break;
 		case 'h':
 			return print_usage(b, stdout, 0);
@@ -323,14 +370,9 @@ int bench_main(const struct bench *b, int argc, char **argv)
 		r = -ENOMEM;
 	for (unsigned i = 0; r == 0 && i < o.rounds; i++)
 		r = measure_round(run, &o, i);
-	status = r < 0;
-	if (r == 0) {
-		if (o.json)
-			print_json(run, &o);
-		else
-			print_table(run, &o);
-		status = o.check && all_missed(run) > 0;
-	}
+	if (r == 0)
+		r = report(run, &o);
+	status = r < 0 || (o.check && all_missed(run) > 0);
 	run_free(run);
 	return status;
 }

@@ -20,7 +20,10 @@ struct bench_result {
 
 struct bench_row {
 	const char *name;
-	/* Measures n operations. 0, or -errno having said on standard error what failed. */
+	/*
+	 * Measures n operations. 0, or -errno having said on standard error what failed;
+	 * -EOPNOTSUPP: not on this machine, the row is left out.
+	 */
 	int (*measure)(const void *how, size_t n, struct bench_result *ret);
 	const void *how;
 	double share; /* of the bench's number of operations, where all would take long; 0: all */
@@ -29,6 +32,7 @@ struct bench_row {
 	const struct bench_row *base; /* what its operations a second are divided by, or NULL */
 	double ratio_min;             /* targets; 0: for information only */
 	double per_second_min;
+	double p99_max; /* in units of the base's p50 */
 };
 
 struct bench {

@@ -11,9 +11,12 @@
 #include <tss2/tss2_tctildr.h>
 
 struct raw {
+	struct raw_options options;
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *esys;
-	ESYS_TR primary, session, key;
+	ESYS_TR primary, session, key; /* those that are there between two HMACs */
+	TPM2B_PUBLIC *pub;
+	TPM2B_PRIVATE *priv;
 };
 
 static const TPMT_SYM_DEF_OBJECT aes = {
@@ -24,7 +27,7 @@ static int check(TSS2_RC rc, const char *step)
 {
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
-	fprintf(stderr, "raw ESYS loop: %s: %s\n", step, Tss2_RC_Decode(rc));
+	fprintf(stderr, "raw ESYS: %s: %s\n", step, Tss2_RC_Decode(rc));
 	return -EIO;
 }
 
@@ -68,23 +71,22 @@ static int make_key(struct raw *w)
 		.publicArea.parameters.keyedHashDetail.scheme.details.hmac.hashAlg =
 			TPM2_ALG_SHA256,
 	};
-	TPM2B_PUBLIC *pub = NULL;
-	TPM2B_PRIVATE *priv = NULL;
-	int r;
 
-	r = check(Esys_Create(w->esys, w->primary, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-			  &sensitive, &template, &data, &pcrs, &priv, &pub, NULL, NULL, NULL),
+	return check(
+		Esys_Create(w->esys, w->primary, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+			&sensitive, &template, &data, &pcrs, &w->priv, &w->pub, NULL, NULL, NULL),
 		"make a key");
-	if (r == 0)
-		r = check(Esys_Load(w->esys, w->primary, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-				  ESYS_TR_NONE, priv, pub, &w->key),
-			"load the key");
-	Esys_Free(pub);
-	Esys_Free(priv);
-	return r;
 }
 
-static int start_session(struct raw *w)
+static int load_key(struct raw *w)
+{
+	return check(Esys_Load(w->esys, w->primary,
+			     w->session != ESYS_TR_NONE ? w->session : ESYS_TR_PASSWORD,
+			     ESYS_TR_NONE, ESYS_TR_NONE, w->priv, w->pub, &w->key),
+		"load the key");
+}
+
+int raw_session_start(struct raw *w)
 {
 	const TPMT_SYM_DEF symmetric = { .algorithm = TPM2_ALG_AES,
 		.keyBits = { .aes = 128 },
@@ -102,57 +104,121 @@ static int start_session(struct raw *w)
 	return r;
 }
 
-static int open_raw(struct raw *w, const struct raw_options *o)
+static void flush(struct raw *w, ESYS_TR *handle)
+{
+	if (w->esys && *handle != ESYS_TR_NONE)
+		Esys_FlushContext(w->esys, *handle);
+	*handle = ESYS_TR_NONE;
+}
+
+void raw_session_end(struct raw *w)
+{
+	flush(w, &w->session);
+}
+
+static int connect_raw(struct raw *w)
 {
 	int r;
 
-	ossl_lib_ctx_share(o->cure);
-	r = check(Tss2_TctiLdr_Initialize(o->tcti, &w->tcti), "connect");
+	r = check(Tss2_TctiLdr_Initialize(w->options.tcti, &w->tcti), "connect");
 	if (r == 0)
 		r = check(Esys_Initialize(&w->esys, w->tcti, NULL), "initialize");
 	if (r == 0)
 		r = make_primary(w);
-	if (r == 0)
-		r = make_key(w);
-	return r == 0 && o->session ? start_session(w) : r;
+	return r;
 }
 
-static void close_raw(struct raw *w)
+static void disconnect_raw(struct raw *w)
 {
-	const ESYS_TR handles[] = { w->session, w->key, w->primary };
-
-	for (size_t i = 0; w->esys && i < sizeof(handles) / sizeof(handles[0]); i++)
-		if (handles[i] != ESYS_TR_NONE)
-			Esys_FlushContext(w->esys, handles[i]);
+	flush(w, &w->session);
+	flush(w, &w->key);
+	flush(w, &w->primary);
 	Esys_Finalize(&w->esys);
 	Tss2_TctiLdr_Finalize(&w->tcti);
 }
 
-static int hmac_once(struct raw *w, const TPM2B_MAX_BUFFER *in)
+int raw_open(struct raw **ret, const struct raw_options *options)
 {
+	struct raw *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct raw){ *options, NULL, NULL, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL,
+		NULL };
+	ossl_lib_ctx_share(options->cure);
+	r = connect_raw(w);
+	if (r == 0)
+		r = make_key(w);
+	if (r == 0 && options->way == RAW_WHOLE)
+		disconnect_raw(w);
+	if (r == 0 && options->way == RAW_KEPT)
+		r = load_key(w);
+	if (r == 0 && options->way != RAW_WHOLE && options->session)
+		r = raw_session_start(w);
+	if (r < 0) {
+		raw_close(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void raw_close(struct raw *w)
+{
+	if (!w)
+		return;
+	disconnect_raw(w);
+	Esys_Free(w->pub);
+	Esys_Free(w->priv);
+	free(w);
+}
+
+static int hmac_loaded(struct raw *w)
+{
+	const TPM2B_MAX_BUFFER in = { .size = (UINT16)w->options.in_len };
 	ESYS_TR auth = w->session != ESYS_TR_NONE ? w->session : ESYS_TR_PASSWORD;
 	TPM2B_DIGEST *out = NULL;
 	int r;
 
-	r = check(Esys_HMAC(w->esys, w->key, auth, ESYS_TR_NONE, ESYS_TR_NONE, in, TPM2_ALG_SHA256,
+	r = check(Esys_HMAC(w->esys, w->key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &in, TPM2_ALG_SHA256,
 			  &out),
 		"HMAC");
 	Esys_Free(out);
 	return r;
 }
 
-static int measure(struct raw *w, const struct raw_options *o, uint64_t *ns, uint64_t *ret_total)
+int raw_hmac(struct raw *w)
 {
-	TPM2B_MAX_BUFFER in = { .size = (UINT16)o->in_len };
+	int r = 0;
+
+	if (w->options.way == RAW_WHOLE) {
+		r = connect_raw(w);
+		if (r == 0 && w->options.session)
+			r = raw_session_start(w);
+	}
+	if (r == 0 && w->options.way != RAW_KEPT)
+		r = load_key(w);
+	if (r == 0)
+		r = hmac_loaded(w);
+	if (w->options.way == RAW_LOAD)
+		flush(w, &w->key);
+	if (w->options.way == RAW_WHOLE)
+		disconnect_raw(w);
+	return r;
+}
+
+static int measure(struct raw *w, uint64_t *ns, uint64_t *ret_total)
+{
 	uint64_t start, before;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < o->n / 10; i++)
-		r = hmac_once(w, &in);
+	for (size_t i = 0; r == 0 && i < w->options.n / 10; i++)
+		r = raw_hmac(w);
 	start = bench_now_ns();
-	for (size_t i = 0; r == 0 && i < o->n; i++) {
+	for (size_t i = 0; r == 0 && i < w->options.n; i++) {
 		before = bench_now_ns();
-		r = hmac_once(w, &in);
+		r = raw_hmac(w);
 		ns[i] = bench_now_ns() - before;
 	}
 	*ret_total = bench_now_ns() - start;
@@ -161,16 +227,16 @@ static int measure(struct raw *w, const struct raw_options *o, uint64_t *ns, uin
 
 int raw_run(const struct raw_options *options, struct bench_result *ret)
 {
-	struct raw w = { .primary = ESYS_TR_NONE, .session = ESYS_TR_NONE, .key = ESYS_TR_NONE };
 	uint64_t *ns = calloc(options->n, sizeof(*ns)), total = 0;
+	struct raw *w = NULL;
 	int r;
 
 	if (!ns)
 		return -ENOMEM;
-	r = open_raw(&w, options);
+	r = raw_open(&w, options);
 	if (r == 0)
-		r = measure(&w, options, ns, &total);
-	close_raw(&w);
+		r = measure(w, ns, &total);
+	raw_close(w);
 	if (r == 0)
 		bench_summarise(ns, options->n, total, ret);
 	free(ns);
