@@ -216,3 +216,27 @@ Test(config, rejects_a_file_that_is_too_long)
 	accepts(text);
 	free(text);
 }
+
+/* What a package puts into /etc is what holds without it. */
+Test(config, is_shipped_as_its_defaults)
+{
+	const char *source = getenv("TPMPSK_SOURCE");
+	struct config shipped;
+
+	snprintf(path, sizeof(path), "%s/daemon/tpm-pskd.json", source ? source : ".");
+	cr_assert_eq(config_load(path, &shipped, error), 0, "%s", error);
+	snprintf(path, sizeof(path), "%s/tpm-pskd.json", dir.path);
+	accepts("{}");
+	cr_expect_str_eq(shipped.tcti, c.tcti);
+	cr_expect_str_eq(shipped.socket, "/run/tpm-pskd/socket");
+	cr_expect_eq(shipped.socket_mode, c.socket_mode);
+	cr_expect_str_eq(shipped.keys, c.keys);
+	cr_expect_eq(shipped.n_admins, c.n_admins);
+	cr_expect(config_is_admin(&shipped, &(struct peer){ .uid = 0 }));
+	cr_expect_eq(shipped.encrypt_sessions, c.encrypt_sessions);
+	cr_expect_eq(shipped.window_seconds, c.window_seconds);
+	cr_expect_eq(shipped.replay_entries, c.replay_entries);
+	cr_expect_eq(memcmp(&shipped.limits, &c.limits, sizeof(c.limits)), 0);
+	cr_expect_str_eq(shipped.audit, c.audit);
+	config_done(&shipped);
+}
