@@ -113,7 +113,7 @@ done <"$scene/vectors"
 # The edges of the window, to the millisecond.
 import_for session-identity k $secret --identity Client1 --allow "$me"
 at=1790000000000
-clock =$at
+clock "=$at"
 edge()
 {
 	make_session $secret Client1 1 "$1" $at && accepts
@@ -131,10 +131,10 @@ it "refuses one that is 31 s ahead" beyond 31000
 
 # An epoch's end: both epochs' identities are good on both sides of it.
 at=$((5966667 * 300000))
-clock =$at
+clock "=$at"
 it "takes one of the epoch before" edge -1
 it "takes one of the new epoch" edge 0
-clock =$((at - 1000))
+clock "=$((at - 1000))"
 it "takes one of the new epoch before it has begun" edge 1
 kill "$daemon_pid"
 wait "$daemon_pid"

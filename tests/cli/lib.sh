@@ -228,6 +228,7 @@ make_session()
 # change FIELD: $wire with one bit of it changed (see session.py), into $changed.
 change()
 {
+	# shellcheck disable=SC2034
 	changed=$(python3 "$TPMPSK_SOURCE/tests/cli/session.py" change "$wire" "$1")
 }
 

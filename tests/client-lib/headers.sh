@@ -10,6 +10,8 @@ cxx=${CXX:-g++}
 n=0
 failed=0
 
+# check COMMAND...: a test; its name is in $label.
+# shellcheck disable=SC2154
 check() {
 	n=$((n + 1))
 	if "$@"; then
