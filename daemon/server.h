@@ -65,6 +65,7 @@ struct server {
 	uint64_t started_ns;
 	uint64_t round;       /* of the loop, for each user's share of it */
 	uint64_t tpm_ns;      /* a running mean of what one job costs the TPM */
+	bool may_stay_awake;  /* for a fast TPM, in place of sleeping */
 	uint64_t watchdog_ns; /* 0: nobody waits for a sign of life */
 	uint64_t next_watchdog_ns;
 	uint64_t counts[TPMPSK_STATUS_COUNT]; /* answers to derive requests */
