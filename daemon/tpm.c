@@ -14,7 +14,6 @@
 #include <string.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_sys.h>
-#include <tss2/tss2_tctildr.h>
 
 /*
  * Whether others use the TPM beside us. Only of these do we know that they give the TPM to one
@@ -123,7 +122,6 @@ static int start_up(struct tpm *t)
 		Esys_Free(c);
 	if (!tpm_rc_is(rc, TPM2_RC_INITIALIZE))
 		return tpm_check(t, rc, "first command");
-	t->stats.commands++;
 	log_notice("TPM: nobody has started it up yet");
 	return tpm_check(t, Esys_Startup(t->esys, TPM2_SU_CLEAR), "start up");
 }
@@ -197,19 +195,29 @@ static int establish(struct tpm *t)
 	return r == 0 ? count_slots(t) : r;
 }
 
+/* What stays inside this module, as its callers know it. */
+static int for_others(int r)
+{
+	if (r == -ESTALE)
+		return -ENODEV; /* lost again at once: everything anew, the connection included */
+	return r == -ENOBUFS ? -EBUSY : r;
+}
+
 int tpm_retry(struct tpm *t, int (*op)(struct tpm *t, void *arg), void *arg)
 {
 	int r;
 
 	r = op(t, arg);
-	if (r == -ESTALE) {
-		log_notice("TPM: it lost our session or keys; making them anew");
+	if (r == -ESTALE || r == -ENOBUFS) {
+		if (tpm_may_log(t))
+			log_notice("TPM: %s; making our session and keys anew",
+				r == -ESTALE ? "it lost what we left there" : "it is full");
 		t->stats.rebuilds++;
 		r = establish(t);
 		if (r == 0)
 			r = op(t, arg);
 	}
-	return r == -ESTALE ? -EIO : r;
+	return for_others(r);
 }
 
 ESYS_TR tpm_auth(const struct tpm *t)
@@ -238,11 +246,42 @@ int tpm_session_start(struct tpm *t)
 	return 0;
 }
 
+/* A command that needs no authorisation shows whether the session's keys are still the TPM's. */
+int tpm_session_check(struct tpm *t)
+{
+	TPM2B_DIGEST *bytes = NULL;
+	TSS2_RC rc;
+	int r;
+
+	if (t->session == ESYS_TR_NONE)
+		return -EACCES;
+	rc = Esys_GetRandom(t->esys, t->session, ESYS_TR_NONE, ESYS_TR_NONE, 4, &bytes);
+	r = tpm_check(t, rc, "try the session");
+	if (r == 0)
+		Esys_Free(bytes);
+	if (tpm_rc_is_auth(rc))
+		return -ESTALE;
+	return r == 0 ? -EACCES : r;
+}
+
+int tpm_lockout_counts(struct tpm *t, UINT32 *ret_counted, UINT32 *ret_allowed)
+{
+	UINT32 values[2] = { 0 };
+	int r;
+
+	_Static_assert(TPM2_PT_MAX_AUTH_FAIL - TPM2_PT_LOCKOUT_COUNTER == 1, "in one row");
+	r = get_properties(t, TPM2_PT_LOCKOUT_COUNTER, 2, values);
+	if (r < 0)
+		return r;
+	*ret_counted = values[0];
+	*ret_allowed = values[1];
+	return 0;
+}
+
 void tpm_flush(struct tpm *t, ESYS_TR *handle)
 {
 	if (*handle == ESYS_TR_NONE)
 		return;
-	t->stats.commands++;
 	/* When the TPM does not know it any more, there is still ESYS's note about it. */
 	if (Esys_FlushContext(t->esys, *handle) != TSS2_RC_SUCCESS)
 		Esys_TR_Close(t->esys, handle);
@@ -261,9 +300,9 @@ static int connect_tpm(struct tpm *t, const struct tpm_options *options)
 	if (!getenv("TSS2_LOG") || strcmp(getenv("TSS2_LOG"), "all+none") != 0)
 		setenv("TSS2_LOG", "all+none", 1);
 	ossl_lib_ctx_share(!getenv("TPM_PSKD_STOCK_ESYS"));
-	rc = Tss2_TctiLdr_Initialize(options->tcti, &t->tcti);
+	rc = tpm_tcti_open(&t->tcti, options->tcti, &t->stats);
 	if (rc == TSS2_RC_SUCCESS)
-		rc = Esys_Initialize(&t->esys, t->tcti, NULL);
+		rc = Esys_Initialize(&t->esys, tpm_tcti_context(&t->tcti), NULL);
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
 	if (!options->quiet)
@@ -282,6 +321,8 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
 		t->loaded[i].handle = ESYS_TR_NONE;
 	t->encrypt_sessions = options->encrypt_sessions;
+	t->quiet = options->quiet;
+	t->name = options->primary;
 	t->info.shared = is_shared(options->tcti);
 	r = connect_tpm(t, options);
 	if (r == 0)
@@ -292,8 +333,9 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 		r = count_slots(t);
 	if (r < 0) {
 		tpm_free(t);
-		return r == -ESTALE ? -EIO : r;
+		return for_others(r);
 	}
+	t->quiet = false;
 	*ret = t;
 	return 0;
 }
@@ -306,9 +348,13 @@ void tpm_free(struct tpm *t)
 		forget_volatile(t);
 		Esys_Finalize(&t->esys);
 	}
-	if (t->tcti)
-		Tss2_TctiLdr_Finalize(&t->tcti);
+	tpm_tcti_close(&t->tcti);
 	free(t);
+}
+
+const struct tpm_name *tpm_primary(const struct tpm *t)
+{
+	return &t->name;
 }
 
 const struct tpm_info *tpm_info(const struct tpm *t)

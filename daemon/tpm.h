@@ -8,6 +8,8 @@
  * Returns 0 or -errno:
  *
  *   -ENODEV      the TPM cannot be reached or lost its way; tpm_free() and tpm_open() again
+ *   -EREMCHG     another TPM is there, or ours after its owner hierarchy was cleared: the same
+ *   -EBUSY       the TPM cannot do it now: it tests itself, is locked out, is full of what is others'
  *   -EKEYREJECTED the TPM refuses the key: made by another TPM, under another parent, or torn
  *   -EOPNOTSUPP  this TPM does not do that
  *   -EINVAL      the object is not what it is used as (an HMAC key with SHA-256 and an empty auth)
@@ -15,7 +17,8 @@
  *   -ENOMEM
  *
  * What a TPM reset takes away (session, primary key, loaded objects) is rebuilt inside the call,
- * once, before it fails.
+ * once, before it fails. A command that the TPM wants to be asked again is sent again for up to
+ * TPM_PATIENCE_MS. FAULTS.md has all that can go wrong in one table.
  */
 #ifndef TPMPSK_DAEMON_TPM_H
 #define TPMPSK_DAEMON_TPM_H
@@ -29,13 +32,22 @@
 #define TPM_MAC_MAX 48      /* bytes of the longest HMAC (SHA-384) */
 #define TPM_INPUT_MAX 1024  /* bytes that one TPM2_HMAC takes (TPM2B_MAX_BUFFER) */
 #define TPM_HMAC_KEY_MAX 64 /* bytes of an HMAC-SHA256 key */
+#define TPM_NAME_MAX 66     /* bytes of an object's name: a hash algorithm and the longest digest */
+#define TPM_PATIENCE_MS 2000
 
 struct tpm;
+
+/* An object's name (TPM 2.0 Part 1, section 16): the hash of its public area, which nobody can choose. */
+struct tpm_name {
+	size_t len; /* 0: none */
+	uint8_t bytes[TPM_NAME_MAX];
+};
 
 struct tpm_options {
 	const char *tcti;      /* as the TCTI loader takes it, "device:/dev/tpmrm0" */
 	bool encrypt_sessions; /* to derive with; creating a key always is encrypted */
 	bool quiet;            /* the caller tells by itself that there is no TPM */
+	struct tpm_name primary; /* what the primary key must be; none: whatever it is */
 };
 
 /* What does not change while the TPM is there. */
@@ -49,10 +61,11 @@ struct tpm_info {
 };
 
 struct tpm_stats {
-	uint64_t commands;  /* sent since tpm_open(), as far as this module knows */
+	uint64_t commands;  /* sent since tpm_open() */
 	uint64_t loads;     /* TPM2_Load of keys */
 	uint64_t evictions; /* loaded keys flushed to make room */
 	uint64_t rebuilds;  /* times that session and primary key were made anew */
+	uint64_t waits;     /* times that the TPM wanted to be asked again */
 	unsigned loaded;    /* keys loaded now */
 };
 
@@ -64,6 +77,9 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 	__attribute__((warn_unused_result));
 /* Flushes everything it owns, as far as the TPM still answers. Takes NULL. */
 void tpm_free(struct tpm *t);
+
+/* The primary key's. The same for as long as t lives, whatever happens to the TPM. */
+const struct tpm_name *tpm_primary(const struct tpm *t);
 
 const struct tpm_info *tpm_info(const struct tpm *t);
 const struct tpm_stats *tpm_stats(const struct tpm *t);
@@ -97,8 +113,14 @@ void tpm_forget(struct tpm *t, uint64_t id);
 int tpm_create_hmac(struct tpm *t, const uint8_t *secret, size_t secret_len, struct keyfile *kf)
 	__attribute__((warn_unused_result));
 
+/* Loads an object and lets go of it: 0 proves that it is of this TPM, under this primary key. */
+int tpm_try_load(struct tpm *t, const struct keyfile_object *object)
+	__attribute__((warn_unused_result));
+
 /*
  * Proves that an object made elsewhere loads and gives an HMAC-SHA256, and leaves nothing loaded.
+ * Where trying costs one of the wrong passwords that the TPM counts, it is not done when that would
+ * leave less than half of what the TPM allows: -EBUSY.
  */
 int tpm_try_hmac(struct tpm *t, const struct keyfile_object *object)
 	__attribute__((warn_unused_result));

@@ -2,6 +2,8 @@
 /* Making keys: the primary key, and HMAC keys below it. */
 #include "daemon/tpm_internal.h"
 
+#include "daemon/log.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <malloc.h>
@@ -24,7 +26,7 @@ static const TPM2B_PUBLIC hmac_template = {
  * AES-128-CFB, empty unique, empty auth, in the owner hierarchy. The TPM makes the same key from
  * the same template until its owner seed is cleared.
  */
-int tpm_make_primary(struct tpm *t)
+static int create_primary(struct tpm *t)
 {
 	const TPM2B_SENSITIVE_CREATE no_auth = { .size = 0 };
 	const TPM2B_DATA no_data = { .size = 0 };
@@ -53,6 +55,48 @@ int tpm_make_primary(struct tpm *t)
 		"make the primary key");
 	if (r < 0)
 		t->primary = ESYS_TR_NONE;
+	return r;
+}
+
+/*
+ * Another TPM has another seed, and so another key of that template: what loads or derives there is
+ * not ours. The session is salted with this key, so that only who has it can take part in that.
+ */
+static int check_primary(struct tpm *t)
+{
+	char is[2 * TPM_NAME_MAX + 1], was[2 * TPM_NAME_MAX + 1];
+	TPM2B_NAME *name = NULL;
+	bool same;
+	int r;
+
+	r = tpm_check(t, Esys_TR_GetName(t->esys, t->primary, &name), "name the primary key");
+	if (r < 0)
+		return r;
+	if (t->name.len == 0 && name->size <= TPM_NAME_MAX) {
+		t->name.len = name->size;
+		memcpy(t->name.bytes, name->name, name->size);
+	}
+	same = name->size == t->name.len && memcmp(name->name, t->name.bytes, t->name.len) == 0;
+	if (!same && !t->quiet)
+		log_error("TPM: another one than the keys belong to, or its owner hierarchy was "
+			  "cleared: its primary key is %.16s..., and theirs %.16s...",
+			sodium_bin2hex(is, sizeof(is), name->name,
+				name->size < TPM_NAME_MAX ? name->size : TPM_NAME_MAX),
+			sodium_bin2hex(was, sizeof(was), t->name.bytes, t->name.len));
+	Esys_Free(name);
+	return same ? 0 : -EREMCHG;
+}
+
+int tpm_make_primary(struct tpm *t)
+{
+	int r;
+
+	r = create_primary(t);
+	if (r < 0)
+		return r;
+	r = check_primary(t);
+	if (r < 0)
+		tpm_flush(t, &t->primary);
 	return r;
 }
 
@@ -123,6 +167,8 @@ static int create(struct tpm *t, const struct create_call *c)
 	while (tpm_made_room(t, rc, ESYS_TR_NONE));
 	wipe_esys(t, &sensitive);
 	r = tpm_check(t, rc, "make a key");
+	if (tpm_rc_is_auth(rc))
+		r = -ESTALE; /* the primary key has no password: it is the session */
 	if (r == 0)
 		r = add_object(c->kf, pub, priv);
 	Esys_Free(pub);

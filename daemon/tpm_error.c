@@ -16,6 +16,7 @@
 #define LOG_PERIOD 60  /* seconds */
 #define FMT1_CODE 0xbf /* a format-one code without the number of what it is about */
 
+/* FAULTS.md says in words what stands here. */
 static const struct meaning {
 	TSS2_RC first, last;
 	int r;
@@ -26,12 +27,20 @@ static const struct meaning {
 	 */
 	{ TPM2_RC_INITIALIZE, TPM2_RC_INITIALIZE, -ESTALE },
 	{ TPM2_RC_REFERENCE_H0, TPM2_RC_REFERENCE_S6, -ESTALE },
+	{ TPM2_RC_HANDLE, TPM2_RC_HANDLE, -ESTALE },
 	{ TPM2_RC_CONTEXT_GAP, TPM2_RC_CONTEXT_GAP, -ESTALE },
 	/*
 	 * Full although we made room: what fills it is not ours, and a rebuild clears a TPM of our
 	 * own.
 	 */
-	{ TPM2_RC_OBJECT_MEMORY, TPM2_RC_SESSION_HANDLES, -ESTALE },
+	{ TPM2_RC_OBJECT_MEMORY, TPM2_RC_OBJECT_HANDLES, -ENOBUFS },
+	/* It was asked again and again: what keeps it from the command has not passed. */
+	{ TPM2_RC_YIELDED, TPM2_RC_TESTING, -EBUSY },
+	{ TPM2_RC_NV_RATE, TPM2_RC_NV_UNAVAILABLE, -EBUSY }, /* and LOCKOUT, RETRY */
+	/* It serves nobody until it was reset. */
+	{ TPM2_RC_FAILURE, TPM2_RC_FAILURE, -ENODEV },
+	{ TPM2_RC_UPGRADE, TPM2_RC_UPGRADE, -ENODEV },
+	{ TPM2_RC_REBOOT, TPM2_RC_REBOOT, -ENODEV },
 	{ TPM2_RC_COMMAND_CODE, TPM2_RC_COMMAND_CODE, -EOPNOTSUPP },
 	{ TPM2_RC_AUTH_FAIL, TPM2_RC_AUTH_FAIL, -EINVAL },
 	{ TPM2_RC_BAD_AUTH, TPM2_RC_BAD_AUTH, -EINVAL },
@@ -93,8 +102,14 @@ static int meaning_of(TSS2_RC rc)
 	return -EIO;
 }
 
-static bool may_log(struct tpm_log *log)
+bool tpm_rc_is_auth(TSS2_RC rc)
 {
+	return tpm_rc_is(rc, TPM2_RC_AUTH_FAIL) || tpm_rc_is(rc, TPM2_RC_BAD_AUTH);
+}
+
+bool tpm_may_log(struct tpm *t)
+{
+	struct tpm_log *log = &t->log;
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -113,10 +128,9 @@ static bool may_log(struct tpm_log *log)
 
 int tpm_check(struct tpm *t, TSS2_RC rc, const char *step)
 {
-	t->stats.commands++;
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
-	if (may_log(&t->log))
+	if (tpm_may_log(t))
 		log_warning("TPM: %s: %s (0x%x)", step, Tss2_RC_Decode(rc), rc);
 	return meaning_of(rc);
 }

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tpm_internal - what the files of the TPM module share: tpm.c (connection, session, recovery),
- * tpm_objects.c (using keys), tpm_create.c (making them) and tpm_error.c (response codes). Nothing
- * else includes this.
+ * tpm_objects.c (using keys), tpm_create.c (making them), tpm_error.c (response codes), tpm_tcti.c
+ * (the way to the TPM). Nothing else includes this.
  *
- * Inside the module one more return value is used: -ESTALE, the TPM no longer has what we left
- * there (it was reset, say). tpm_retry() rebuilds and tries again; -ESTALE leaves the module as
- * -EIO.
+ * Inside the module two more return values are used. -ESTALE: the TPM no longer has what we left
+ * there (it was reset, say). -ENOBUFS: it is full, and not of what is ours. On both, tpm_retry()
+ * rebuilds and tries again; they leave the module as -ENODEV and -EBUSY.
  */
 #ifndef TPMPSK_DAEMON_TPM_INTERNAL_H
 #define TPMPSK_DAEMON_TPM_INTERNAL_H
 
 #include "daemon/tpm.h"
+#include "daemon/tpm_tcti.h"
 
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_tcti.h>
@@ -19,6 +20,7 @@
 /* Bytes of stack that ESYS and what it calls may have left something on. */
 #define STACK_TO_WIPE 16384
 #define TPM_LOADED_MAX 16 /* keys kept loaded, however many the TPM would take */
+#define TPM_REFUSED_MAX 64 /* keys known to have a password */
 
 struct tpm_loaded {
 	uint64_t id;
@@ -29,6 +31,12 @@ struct tpm_loaded {
 	TPMI_ALG_HASH hash; /* of its HMAC scheme */
 };
 
+/* Keys that have a password: each attempt may be one that the TPM counts, so there is no second one. */
+struct tpm_refused {
+	uint64_t ids[TPM_REFUSED_MAX];
+	size_t n, next;
+};
+
 /* A bucket for lines about the TPM: clients must not be able to fill the log. */
 struct tpm_log {
 	int64_t since; /* seconds, monotonic */
@@ -37,22 +45,24 @@ struct tpm_log {
 };
 
 struct tpm {
-	TSS2_TCTI_CONTEXT *tcti;
+	struct tpm_tcti tcti;
 	ESYS_CONTEXT *esys;
 	bool encrypt_sessions;
+	bool quiet;
+	struct tpm_name name; /* of the primary key, once it was made */
 	ESYS_TR primary;
 	ESYS_TR session; /* with encrypt_sessions false only for the time of a tpm_create_hmac() */
 	uint64_t clock;
 	uint32_t user; /* whom we work for */
 	struct tpm_loaded loaded[TPM_LOADED_MAX];
+	struct tpm_refused refused;
 	struct tpm_info info;
 	struct tpm_stats stats;
 	struct tpm_log log;
 };
 
 /*
- * tpm_error.c: 0, or what a response code means to our callers, or -ESTALE; logs. Counts the
- * command.
+ * tpm_error.c: 0, or what a response code means to our callers, or -ESTALE or -ENOBUFS; logs.
  */
 int tpm_check(struct tpm *t, TSS2_RC rc, const char *step) __attribute__((warn_unused_result));
 /* Whether a code is this one of the TPM's (whatever handle, session or parameter it is about). */
@@ -62,10 +72,22 @@ bool tpm_rc_is(TSS2_RC rc, TSS2_RC code);
  * 6.6).
  */
 bool tpm_rc_is_about_input(TSS2_RC rc);
+/* Whether the authorisation was wrong. */
+bool tpm_rc_is_auth(TSS2_RC rc);
+/* Whether a line about the TPM may be logged. */
+bool tpm_may_log(struct tpm *t);
 
 /* tpm.c: the session to authorise with, ESYS_TR_PASSWORD without encryption. */
 ESYS_TR tpm_auth(const struct tpm *t);
 int tpm_session_start(struct tpm *t) __attribute__((warn_unused_result));
+/*
+ * What a wrong authorisation means, where we know of no password. -EACCES: the session is in order,
+ * so there is one after all. -ESTALE: the session is to blame. Or another error.
+ */
+int tpm_session_check(struct tpm *t) __attribute__((warn_unused_result));
+/* How many wrong passwords the TPM has counted, and how many it allows before it locks out. */
+int tpm_lockout_counts(struct tpm *t, UINT32 *ret_counted, UINT32 *ret_allowed)
+	__attribute__((warn_unused_result));
 /*
  * Flushes a transient object or session and forgets the handle even if that fails. Takes
  * ESYS_TR_NONE.

@@ -3,8 +3,14 @@
  * Using keys: loading, with an LRU of what stays loaded, and HMAC. A TPM has few slots (three in
  * libtpms) and some commands need one for themselves while they run, so "full" is no error here:
  * the key used longest ago goes, and the command is sent again.
+ *
+ * A key may turn out to have a password although nobody gave us one. Unless the key is exempt, the
+ * TPM counts each such attempt, and locks out everybody after some. So each key is tried once, and
+ * one that has failed is refused without the TPM for as long as the connection lasts.
  */
 #include "daemon/tpm_internal.h"
+
+#include "daemon/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,6 +25,7 @@
 struct loaded_key {
 	ESYS_TR handle;
 	TPMI_ALG_HASH hash;
+	bool counted; /* the TPM counts wrong passwords for it */
 };
 
 static struct tpm_loaded *find_loaded(struct tpm *t, uint64_t id)
@@ -105,7 +112,6 @@ bool tpm_made_room(struct tpm *t, TSS2_RC rc, ESYS_TR keep)
 {
 	if (!tpm_rc_is(rc, TPM2_RC_OBJECT_MEMORY) && !tpm_rc_is(rc, TPM2_RC_MEMORY))
 		return false;
-	t->stats.commands++;
 	return evict(t, keep);
 }
 
@@ -181,6 +187,26 @@ static int parent_open(struct tpm *t, uint32_t parent, ESYS_TR *ret)
 	return 0;
 }
 
+static bool is_refused(const struct tpm *t, uint64_t id)
+{
+	for (size_t i = 0; i < t->refused.n; i++)
+		if (t->refused.ids[i] == id)
+			return true;
+	return false;
+}
+
+static void refuse(struct tpm *t, uint64_t id)
+{
+	struct tpm_refused *x = &t->refused;
+
+	x->ids[x->next] = id;
+	x->next = (x->next + 1) % TPM_REFUSED_MAX;
+	if (x->n < TPM_REFUSED_MAX)
+		x->n++;
+	if (tpm_may_log(t))
+		log_warning("TPM: a key or its parent has a password: not tried again");
+}
+
 static void parent_close(struct tpm *t, ESYS_TR parent)
 {
 	if (parent != t->primary)
@@ -199,6 +225,7 @@ static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key
 	if (r < 0)
 		return r;
 	ret->hash = hmac_hash(&pub.publicArea);
+	ret->counted = !(pub.publicArea.objectAttributes & TPMA_OBJECT_NODA);
 	if (ret->hash == TPM2_ALG_NULL)
 		return -EINVAL;
 	r = parent_open(t, o->parent, &parent);
@@ -211,8 +238,13 @@ static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key
 	parent_close(t, parent);
 	t->stats.loads++;
 	r = tpm_check(t, rc, "load a key");
-	if (r < 0)
+	if (tpm_rc_is_auth(rc))
+		/* The primary key has no password: then it is the session. */
+		return o->parent == KEYFILE_PARENT_OWNER ? -ESTALE : tpm_session_check(t);
+	if (r < 0 && r != -ESTALE)
 		return tpm_rc_is_about_input(rc) ? -EKEYREJECTED : r;
+	if (r < 0)
+		return r;
 	ret->handle = handle;
 	return 0;
 }
@@ -226,9 +258,15 @@ static int get_key(
 	int r;
 
 	if (!entry) {
+		if (is_refused(t, id))
+			return -EINVAL;
 		while (t->stats.loaded >= t->info.slots && evict(t, ESYS_TR_NONE))
 			continue;
 		r = load(t, o, &key);
+		if (r == -EACCES) {
+			refuse(t, id);
+			r = -EINVAL;
+		}
 		if (r < 0)
 			return r;
 		for (entry = t->loaded; entry->handle != ESYS_TR_NONE; entry++)
@@ -244,7 +282,7 @@ static int get_key(
 }
 
 /* For a TPM without TPM2_HMAC: the same in two commands. */
-static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, TPMI_ALG_HASH hash,
+static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, ESYS_TR auth, TPMI_ALG_HASH hash,
 	const TPM2B_MAX_BUFFER *in, TPM2B_DIGEST **ret)
 {
 	const TPM2B_AUTH no_auth = { .size = 0 };
@@ -252,13 +290,12 @@ static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, TPMI_ALG_HASH hash,
 	TSS2_RC rc;
 
 	do
-		rc = Esys_HMAC_Start(t->esys, key, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE,
-			&no_auth, hash, &sequence);
+		rc = Esys_HMAC_Start(t->esys, key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth, hash,
+			&sequence);
 	while (tpm_made_room(t, rc, key));
 	if (rc != TSS2_RC_SUCCESS)
 		return rc;
-	t->stats.commands++;
-	rc = Esys_SequenceComplete(t->esys, sequence, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE, in,
+	rc = Esys_SequenceComplete(t->esys, sequence, auth, ESYS_TR_NONE, ESYS_TR_NONE, in,
 		ESYS_TR_RH_NULL, ret, NULL);
 	if (rc != TSS2_RC_SUCCESS)
 		tpm_flush(t, &sequence);
@@ -279,8 +316,9 @@ static void wipe_answer(struct tpm *t)
 	sodium_stackzero(STACK_TO_WIPE);
 }
 
-static int hmac(struct tpm *t, const struct loaded_key *key, const uint8_t *in, size_t in_len,
-	uint8_t *mac, size_t *ret_mac_len)
+/* -EACCES: the authorisation was wrong, and not because of the session. */
+static int hmac(struct tpm *t, const struct loaded_key *key, ESYS_TR auth, const uint8_t *in,
+	size_t in_len, uint8_t *mac, size_t *ret_mac_len)
 {
 	TPM2B_MAX_BUFFER buffer = { .size = (UINT16)in_len };
 	TPM2B_DIGEST *out = NULL;
@@ -289,12 +327,14 @@ static int hmac(struct tpm *t, const struct loaded_key *key, const uint8_t *in, 
 
 	memcpy(buffer.buffer, in, in_len);
 	if (t->info.one_shot_hmac)
-		rc = Esys_HMAC(t->esys, key->handle, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE,
-			&buffer, key->hash, &out);
+		rc = Esys_HMAC(t->esys, key->handle, auth, ESYS_TR_NONE, ESYS_TR_NONE, &buffer,
+			key->hash, &out);
 	else
-		rc = hmac_by_sequence(t, key->handle, key->hash, &buffer, &out);
+		rc = hmac_by_sequence(t, key->handle, auth, key->hash, &buffer, &out);
 	sodium_memzero(buffer.buffer, in_len);
 	r = tpm_check(t, rc, "compute an HMAC");
+	if (tpm_rc_is_auth(rc))
+		r = auth == t->session ? tpm_session_check(t) : -EACCES;
 	if (r < 0)
 		return r;
 	if (out->size == hash_size(key->hash)) {
@@ -327,8 +367,13 @@ static int hmac_call(struct tpm *t, void *arg)
 	r = get_key(t, c->id, c->object, &entry);
 	if (r < 0)
 		return r;
-	return hmac(t, &(struct loaded_key){ entry->handle, entry->hash }, c->in, c->in_len, c->mac,
-		c->ret_mac_len);
+	r = hmac(t, &(struct loaded_key){ .handle = entry->handle, .hash = entry->hash },
+		tpm_auth(t), c->in, c->in_len, c->mac, c->ret_mac_len);
+	if (r != -EACCES)
+		return r;
+	unload(t, entry);
+	refuse(t, c->id);
+	return -EINVAL;
 }
 
 int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, const uint8_t *in,
@@ -340,6 +385,43 @@ int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, co
 	return tpm_retry(t, hmac_call, &call);
 }
 
+/* Whether a wrong password may be risked: it leaves at least half of those that the TPM allows. */
+static int spare_attempt(struct tpm *t)
+{
+	UINT32 counted = 0, allowed = 0;
+	int r;
+
+	r = tpm_lockout_counts(t, &counted, &allowed);
+	if (r < 0 || counted + 1 <= (allowed + 1) / 2)
+		return r;
+	if (tpm_may_log(t))
+		log_warning("TPM: has counted %u wrong passwords of %u that it allows: a key that "
+			    "may have one is not tried",
+			counted, allowed);
+	return -EBUSY;
+}
+
+static int load_call(struct tpm *t, void *arg)
+{
+	struct loaded_key key;
+	int r;
+
+	r = load(t, arg, &key);
+	if (r < 0)
+		return r == -EACCES ? -EINVAL : r;
+	tpm_flush(t, &key.handle);
+	return 0;
+}
+
+int tpm_try_load(struct tpm *t, const struct keyfile_object *object)
+{
+	return tpm_retry(t, load_call, (void *)object);
+}
+
+/*
+ * With an empty password in the clear, so that a failure is the key's and not a session's: what the
+ * probe gives is of no use to anybody who listens.
+ */
 static int try_call(struct tpm *t, void *arg)
 {
 	static const uint8_t probe[] = "tpm-pskd adopts a key";
@@ -350,11 +432,14 @@ static int try_call(struct tpm *t, void *arg)
 
 	r = load(t, arg, &key);
 	if (r < 0)
-		return r;
-	r = key.hash == TPM2_ALG_SHA256 ? hmac(t, &key, probe, sizeof(probe), mac, &mac_len)
-					: -EINVAL;
+		return r == -EACCES ? -EINVAL : r;
+	r = key.hash == TPM2_ALG_SHA256 ? 0 : -EINVAL;
+	if (r == 0 && key.counted)
+		r = spare_attempt(t);
+	if (r == 0)
+		r = hmac(t, &key, ESYS_TR_PASSWORD, probe, sizeof(probe), mac, &mac_len);
 	tpm_flush(t, &key.handle);
-	return r;
+	return r == -EACCES ? -EINVAL : r;
 }
 
 int tpm_try_hmac(struct tpm *t, const struct keyfile_object *object)

@@ -50,7 +50,7 @@ Test(tpm_faults, leaves_no_sequence_behind_that_failed)
 	bed.tcti->hide_hmac = 1;
 	tpm_bed_open(&bed, true);
 	tcti_test_inject(
-		bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_SequenceComplete, 0, 5, TPM2_RC_NV_RATE);
+		bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_SequenceComplete, 0, 5, TPM2_RC_NV_DEFINED);
 	for (int i = 0; i < 5; i++)
 		cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -EIO);
 	cr_assert(right(1));
@@ -129,7 +129,8 @@ Test(tpm_faults, survives_a_reset_with_password_authorisation)
 Test(tpm_faults, survives_the_loss_of_session_and_objects)
 {
 	static const TPM2_RC losses[] = { TPM2_RC_REFERENCE_H0, TPM2_RC_REFERENCE_S0,
-		TPM2_RC_CONTEXT_GAP, TPM2_RC_INITIALIZE };
+		TPM2_RC_CONTEXT_GAP, TPM2_RC_INITIALIZE, TPM2_RC_HANDLE + TPM2_RC_1,
+		TSS2_RESMGR_TPM_RC_LAYER | (TPM2_RC_HANDLE + TPM2_RC_1) };
 
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
 		tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, 1, losses[i]);
@@ -139,6 +140,125 @@ Test(tpm_faults, survives_the_loss_of_session_and_objects)
 	tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, 2, TPM2_RC_REFERENCE_S0);
 	cr_assert_not(right(1), "one rebuild, not one after the other");
 	cr_assert(right(1));
+}
+
+/* What the call comes to when the TPM answers so many HMACs with a code. */
+static int answered(uint32_t times, TPM2_RC code)
+{
+	uint8_t mac[TPM_MAC_MAX] = { 0 };
+	size_t len;
+
+	tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, times, code);
+	return tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len);
+}
+
+Test(tpm_faults, asks_again_when_the_TPM_wants_that)
+{
+	static const TPM2_RC codes[] = { TPM2_RC_RETRY, TPM2_RC_YIELDED, TPM2_RC_TESTING,
+		TPM2_RC_CANCELED, TPM2_RC_NV_RATE, TPM2_RC_NV_UNAVAILABLE };
+
+	cr_assert(right(1));
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		uint64_t waits = tpm_stats(bed.tpm)->waits;
+
+		/* More often than ESYS asks by itself. */
+		cr_assert_eq(answered(20, codes[i]), 0, "%x", codes[i]);
+		cr_assert_gt(tpm_stats(bed.tpm)->waits, waits, "%x", codes[i]);
+		cr_assert(right(1));
+	}
+	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 0);
+}
+
+Test(tpm_faults, asks_again_whatever_the_command_is)
+{
+	static const TPM2_CC commands[] = { TPM2_CC_GetCapability, TPM2_CC_CreatePrimary,
+		TPM2_CC_StartAuthSession, TPM2_CC_Load, TPM2_CC_HMAC, TPM2_CC_Create };
+	struct keyfile k;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		tcti_test_inject(
+			bed.tcti, TCTI_TEST_ANSWER, commands[i], 0, 20, TPM2_RC_TESTING);
+		tpm_bed_open(&bed, true);
+		cr_assert(right(1), "%x", commands[i]);
+		tpm_bed_key(&bed, SECRET, strlen(SECRET), &k);
+		keyfile_done(&k);
+		cr_assert_eq(bed.tcti->fault, TCTI_TEST_NO_FAULT, "%x", commands[i]);
+	}
+}
+
+Test(tpm_faults, does_not_ask_for_ever)
+{
+	static const TPM2_RC codes[] = { TPM2_RC_RETRY, TPM2_RC_NV_UNAVAILABLE };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		long long before = command_now_ms();
+
+		cr_assert_eq(answered(UINT32_MAX, codes[i]), -EBUSY);
+		cr_assert_geq(command_now_ms() - before, TPM_PATIENCE_MS);
+		bed.tcti->fault = TCTI_TEST_NO_FAULT;
+		cr_assert(right(1));
+	}
+	/* A lockout takes longer than anybody waits. */
+	cr_assert_eq(answered(1, TPM2_RC_LOCKOUT), -EBUSY);
+	cr_assert(right(1));
+	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 0);
+}
+
+Test(tpm_faults, tells_a_TPM_that_is_full_from_one_that_lost_its_way)
+{
+	static const TPM2_RC full[] = { TPM2_RC_OBJECT_MEMORY, TPM2_RC_SESSION_MEMORY,
+		TPM2_RC_MEMORY, TPM2_RC_SESSION_HANDLES, TPM2_RC_OBJECT_HANDLES };
+	static const TPM2_RC lost[] = { TPM2_RC_FAILURE, TPM2_RC_UPGRADE, TPM2_RC_REBOOT };
+
+	for (size_t i = 0; i < sizeof(full) / sizeof(full[0]); i++) {
+		cr_assert_eq(answered(1, full[i]), 0, "%x", full[i]);
+		cr_assert_eq(answered(100, full[i]), -EBUSY, "%x", full[i]);
+		bed.tcti->fault = TCTI_TEST_NO_FAULT;
+		cr_assert(right(1));
+	}
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+		cr_assert_eq(answered(1, lost[i]), -ENODEV, "%x", lost[i]);
+		tpm_bed_open(&bed, true);
+		cr_assert(right(1));
+	}
+}
+
+/* The TPM did it and counted on, but what arrives is "retry": every further command has a wrong HMAC. */
+Test(tpm_faults, starts_a_session_anew_that_is_out_of_step)
+{
+	static const TPM2_CC commands[] = { TPM2_CC_HMAC, TPM2_CC_Load, TPM2_CC_Create };
+	struct keyfile k;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		tpm_bed_open(&bed, true);
+		tcti_test_inject(
+			bed.tcti, TCTI_TEST_REPLACE, commands[i], 0, 1, TPM2_RC_RETRY);
+		cr_assert(right(1), "%x", commands[i]);
+		tpm_bed_key(&bed, SECRET, strlen(SECRET), &k);
+		keyfile_done(&k);
+		cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 1, "%x", commands[i]);
+	}
+}
+
+Test(tpm_faults, knows_another_TPM_from_its_own)
+{
+	struct tpm_options options = { .tcti = bed.name, .encrypt_sessions = true };
+	uint8_t mac[TPM_MAC_MAX] = { 0 };
+	struct tpm *other;
+	size_t len;
+
+	options.primary = *tpm_primary(bed.tpm);
+	cr_assert_eq(options.primary.len, 34);
+	cr_assert(right(1));
+	cr_assert_eq(swtpm_replace(&bed.swtpm), 0);
+	cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -EREMCHG);
+	tpm_free(bed.tpm);
+	bed.tpm = NULL;
+	cr_assert_eq(tpm_open(&other, &options), -EREMCHG);
+	options.primary.len = 0;
+	cr_assert_eq(tpm_open(&other, &options), 0);
+	cr_assert_eq(tpm_try_load(other, &key.objects[0]), -EKEYREJECTED);
+	tpm_free(other);
 }
 
 Test(tpm_faults, says_so_when_the_TPM_is_gone_and_can_be_opened_anew)

@@ -147,7 +147,7 @@ Test(tpm_memory, holds_no_secret_after_a_key_was_made_in_a_session_on_demand)
 
 Test(tpm_memory, holds_no_secret_after_the_TPM_refused)
 {
-	tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_Create, 0, 1, TPM2_RC_NV_RATE);
+	tcti_test_inject(bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_Create, 0, 1, TPM2_RC_NV_DEFINED);
 	check_create(64, -EIO);
 }
 

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SECRET "change this password to a secret"
@@ -112,6 +113,64 @@ Test(tpm_tools, a_key_with_a_password_is_refused)
 	make(PRIMARY "tpm2_create -Q -C primary.ctx -G hmac -p password -u pub -r priv",
 		KEYFILE_PARENT_OWNER);
 	cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), -EINVAL);
+}
+
+/* As the TPM counts them, from "TPM2_PT_LOCKOUT_COUNTER: 0x1". */
+static unsigned wrong_passwords(void)
+{
+	uint8_t text[64] = { 0 };
+
+	run("cd $DIR; tpm2_getcap properties-variable | grep LOCKOUT_COUNTER >counter");
+	slurp("counter", text, sizeof(text) - 1);
+	cr_assert_not_null(strchr((char *)text, ':'), "%s", text);
+	return (unsigned)strtoul(strchr((char *)text, ':') + 1, NULL, 16);
+}
+
+/* Three wrong passwords lock this TPM. */
+Test(tpm_tools, a_key_with_a_password_never_locks_the_TPM)
+{
+	uint8_t mac[TPM_MAC_MAX] = { 0 };
+	size_t len;
+
+	make(PRIMARY "tpm2_dictionarylockout -Q -s -n 3 -t 1000 -l 1000; "
+		     "tpm2_create -Q -C primary.ctx -G hmac -p password -u pub -r priv",
+		KEYFILE_PARENT_OWNER);
+	/* However often it is asked for, also after others, and in a file that was put there by hand. */
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -EINVAL);
+	cr_assert_eq(wrong_passwords(), 1);
+	cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), -EINVAL);
+	cr_assert_eq(wrong_passwords(), 2);
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), -EBUSY);
+	cr_assert_eq(wrong_passwords(), 2);
+	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 0);
+}
+
+/* Nothing is counted for it, and so nothing is to be feared. */
+Test(tpm_tools, a_key_with_a_password_and_without_lockout_costs_no_attempt)
+{
+	make(PRIMARY "tpm2_create -Q -C primary.ctx -G hmac -p password -u pub -r priv -a "
+		     "'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign'",
+		KEYFILE_PARENT_OWNER);
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(tpm_try_hmac(bed.tpm, &key.objects[0]), -EINVAL);
+	cr_assert_eq(wrong_passwords(), 0);
+}
+
+Test(tpm_tools, a_key_under_a_parent_with_a_password_is_refused)
+{
+	uint8_t mac[TPM_MAC_MAX] = { 0 };
+	size_t len;
+
+	make("set -e; cd $DIR; tpm2_createprimary -Q -C o -G ecc -p password -c primary.ctx; "
+	     "tpm2_flushcontext -t; "
+	     "tpm2_evictcontrol -Q -C o -c primary.ctx 0x81000042; tpm2_flushcontext -t; "
+	     "tpm2_create -Q -C 0x81000042 -P password -G hmac -u pub -r priv",
+		0x81000042);
+	for (int i = 0; i < 10; i++)
+		cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], mac, 8, mac, &len), -EINVAL);
+	cr_assert_leq(wrong_passwords(), 1);
 }
 
 Test(tpm_tools, a_key_for_something_else_is_refused)
