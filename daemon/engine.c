@@ -29,7 +29,9 @@ struct engine {
 	int event_fd;
 	uint64_t retry_ns; /* when a lost TPM is tried again; TPM thread only */
 	uint64_t say_ns;   /* when it is said again that it is lost; TPM thread only */
-	struct tpm *tpm;   /* NULL while lost; TPM thread only */
+	int lost;          /* why it is lost, as tpm_open() says it; TPM thread only */
+	struct log_limit lost_log;
+	struct tpm *tpm; /* NULL while lost; TPM thread only */
 
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t work;  /* for the TPM thread */
@@ -40,7 +42,7 @@ struct engine {
 	bool woken;        /* the loop has been told to look */
 	bool stopping;
 	bool ended; /* the TPM thread will touch nothing any more */
-	bool available;
+	const char *state;
 	size_t n_forget;
 	uint64_t forget[FORGET_MAX];
 	struct tpm_info info;
@@ -70,12 +72,13 @@ static void add_stats(struct tpm_stats *sum, const struct tpm_stats *s)
 	sum->loads += s->loads;
 	sum->evictions += s->evictions;
 	sum->rebuilds += s->rebuilds;
+	sum->waits += s->waits;
 }
 
 /* TPM thread: what the loop may know of the TPM. */
 static void publish(struct engine *e)
 {
-	e->available = e->tpm;
+	e->state = e->tpm ? "ready" : e->lost == -EREMCHG ? "different" : "unavailable";
 	if (e->tpm) {
 		e->info = *tpm_info(e->tpm);
 		e->now = *tpm_stats(e->tpm);
@@ -85,10 +88,11 @@ static void publish(struct engine *e)
 	}
 }
 
-static void lose_tpm(struct engine *e)
+static void lose_tpm(struct engine *e, int why)
 {
 	tpm_free(e->tpm);
 	e->tpm = NULL;
+	e->lost = why;
 	e->retry_ns = clock_ns();
 }
 
@@ -96,14 +100,17 @@ static void lose_tpm(struct engine *e)
 static void find_tpm(struct engine *e)
 {
 	uint64_t now = clock_ns();
+	int r;
 
 	if (e->tpm || now < e->retry_ns)
 		return;
 	e->options.quiet = now < e->say_ns;
 	if (!e->options.quiet)
 		e->say_ns = now + SAY_NS;
-	if (tpm_open(&e->tpm, &e->options) < 0) {
+	r = tpm_open(&e->tpm, &e->options);
+	if (r < 0) {
 		e->tpm = NULL;
+		e->lost = r == -EREMCHG ? r : -ENODEV;
 		e->retry_ns = clock_ns() + RETRY_NS;
 		return;
 	}
@@ -178,15 +185,16 @@ static int perform(struct engine *e, struct job *job)
 
 		find_tpm(e);
 		if (!e->tpm)
-			return -ENODEV;
+			return e->lost;
 		tpm_work_for(e->tpm, job->user->uid);
 		r = tasks[job->kind](e, job);
-		if (r != -ENODEV)
+		if (r != -ENODEV && r != -EREMCHG)
 			return r;
-		log_error("TPM: lost");
-		lose_tpm(e);
+		if (log_allowed(&e->lost_log))
+			log_error("TPM: lost");
+		lose_tpm(e, r);
 	}
-	return -ENODEV;
+	return e->lost;
 }
 
 static void forget_keys(struct engine *e)
@@ -299,7 +307,7 @@ static void *tpm_thread(void *context)
 		finish(e, job);
 	}
 	pthread_mutex_unlock(&e->lock);
-	lose_tpm(e);
+	lose_tpm(e, -ENODEV);
 
 	pthread_mutex_lock(&e->lock);
 	e->ended = true;
@@ -333,7 +341,7 @@ static int start_thread(struct engine *e)
 	return -r;
 }
 
-int engine_start(struct engine **ret, const struct tpm_options *options)
+int engine_start(struct engine **ret, const struct tpm_options *options, struct tpm *tpm)
 {
 	struct engine *e = calloc(1, sizeof(*e));
 	int r;
@@ -353,11 +361,8 @@ int engine_start(struct engine **ret, const struct tpm_options *options)
 	r = -errno;
 	if (e->event_fd < 0)
 		goto fail;
-	e->options.quiet = true; /* one line is enough for a daemon that does not start */
-	r = tpm_open(&e->tpm, &e->options);
-	e->options.quiet = false;
-	if (r < 0)
-		goto fail;
+	e->options.primary = *tpm_primary(tpm);
+	e->tpm = tpm;
 	publish(e);
 	r = start_thread(e);
 	if (r < 0)
@@ -366,7 +371,6 @@ int engine_start(struct engine **ret, const struct tpm_options *options)
 	return 0;
 
 fail:
-	tpm_free(e->tpm);
 	if (e->event_fd >= 0)
 		close(e->event_fd);
 	free(e->tcti);
@@ -457,7 +461,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 {
 	pthread_mutex_lock(&e->lock);
 	*ret = (struct engine_status){
-		.available = e->available,
+		.state = e->state,
 		.info = e->info,
 		.stats = e->now,
 		.queued = e->queue.len,

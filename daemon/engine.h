@@ -18,15 +18,18 @@
 struct engine;
 
 struct engine_status {
-	bool available;
+	const char *state;    /* a word: "ready", "unavailable", or "different": another TPM is there */
 	struct tpm_info info; /* of the TPM that is, or was last, there */
 	struct tpm_stats
 		stats; /* added up over all times it was opened; loaded is the present number */
 	size_t queued;
 };
 
-/* Opens the TPM (blocking) and starts the thread. -errno of tpm_open(), when the TPM is not to be had. */
-int engine_start(struct engine **ret, const struct tpm_options *options)
+/*
+ * Starts the thread on a TPM that was opened with these options, and takes it over on success. From then on only a TPM with that same
+ * primary key is taken.
+ */
+int engine_start(struct engine **ret, const struct tpm_options *options, struct tpm *tpm)
 	__attribute__((warn_unused_result));
 
 /*

@@ -3,13 +3,14 @@
  * A key is there when NAME.json is there: making that name, or taking it away, is the one step that
  * counts. Around it:
  *
- *   add     write .new-NAME.pem, then .new-NAME.json;
+ *   add     write .new-NAME.pem, then .new-NAME.json; sync;
  *           rename the first to NAME.pem; sync; rename the second to NAME.json; sync
  *   policy  write .policy-NAME.json; rename it to NAME.json; sync
  *   remove  rename NAME.json to .removed-NAME.json; sync;
  *           unlink NAME.pem; sync; unlink .removed-NAME.json
  *
- * Files are synced when they are written. What a start finds of them after a crash:
+ * Files are synced when they are written. Between two syncs of the directory no order is relied on: a
+ * file system may keep the second of two changes of names and lose the first. What a start finds of them after a crash:
  *
  *   .removed-NAME.json  The key is gone. NAME.pem goes, too, unless there is a NAME.json: then it
  *                       belongs to a new key.
@@ -20,6 +21,7 @@
  *                       Else it never was a key, and goes.
  *   .new-NAME.pem       goes
  *   .policy-NAME.json   goes
+ *   .new-primary        goes
  *   NAME.pem alone      Somebody else put it there: it stays, with a warning.
  */
 #include "daemon/keydir.h"
@@ -31,6 +33,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +43,7 @@
 
 #define PROBE ".probe"
 #define PROBE_SIZE 4096
+#define PRIMARY "primary"
 #define NEW ".new-"
 #define POLICY ".policy-"
 #define REMOVED ".removed-"
@@ -260,6 +264,9 @@ static int recover(const struct keydir *d, char error[KEYDIR_ERROR_SIZE])
 	__attribute__((cleanup(entries_done))) struct entries e = { 0 };
 	int r;
 
+	r = unlink_file(d, NEW PRIMARY);
+	if (r < 0)
+		return fail_file(d, NEW PRIMARY, r, error);
 	r = read_entries(d, &e, error);
 	if (r < 0)
 		return r;
@@ -472,6 +479,9 @@ static int add(const struct keydir *d, const char *name, const struct policy *po
 	r = write_policy(d, new_json.s, policy);
 	if (r < 0)
 		goto drop_new_pem;
+	r = sync_dir(d);
+	if (r < 0)
+		goto drop_new_json;
 	r = rename_new(d, new_pem.s, pem.s);
 	if (r < 0)
 		goto drop_new_json;
@@ -545,4 +555,68 @@ int keydir_remove(const struct keydir *d, const char *name, char error[KEYDIR_ER
 	int r = take_away(d, name);
 
 	return r < 0 ? fail_change(d, name, r, error) : 0;
+}
+
+/*
+ * The primary key's name, in hexadecimal digits
+ */
+
+static bool parse_primary(const char *text, size_t len, struct tpm_name *ret)
+{
+	const char *end;
+
+	*ret = (struct tpm_name){ 0 };
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	return len > 0 &&
+	       sodium_hex2bin(ret->bytes, sizeof(ret->bytes), text, len, NULL, &ret->len, &end) ==
+		       0 &&
+	       end == text + len;
+}
+
+int keydir_read_primary(const struct keydir *d, struct tpm_name *ret, char error[KEYDIR_ERROR_SIZE])
+{
+	__attribute__((cleanup(text_freep))) char *text = NULL;
+	struct tpm_name name;
+	size_t len;
+	int r;
+
+	r = file_read(d->fd, PRIMARY, true, 2 * TPM_NAME_MAX + 1, &text, &len);
+	if (r == -ENOENT) {
+		*ret = (struct tpm_name){ 0 };
+		return 0;
+	}
+	if (r < 0)
+		return fail_file(d, PRIMARY, r, error);
+	if (!parse_primary(text, len, &name))
+		return fail(error, -EBADMSG, "%s/%s: is not the name of a key of the TPM", d->path,
+			PRIMARY);
+	*ret = name;
+	return 0;
+}
+
+static int write_primary(const struct keydir *d, const struct tpm_name *name)
+{
+	char text[2 * TPM_NAME_MAX + 2];
+	int r;
+
+	sodium_bin2hex(text, sizeof(text) - 1, name->bytes, name->len);
+	memcpy(text + 2 * name->len, "\n", 2);
+	r = write_own(d, NEW PRIMARY, text, strlen(text));
+	if (r < 0)
+		return r;
+	if (renameat(d->fd, NEW PRIMARY, d->fd, PRIMARY) < 0) {
+		r = -errno;
+		(void)unlink_file(d, NEW PRIMARY);
+		return r;
+	}
+	return sync_dir(d);
+}
+
+int keydir_set_primary(
+	const struct keydir *d, const struct tpm_name *name, char error[KEYDIR_ERROR_SIZE])
+{
+	int r = write_primary(d, name);
+
+	return r < 0 ? fail_file(d, PRIMARY, r, error) : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * keydir - the key directory on the disk: NAME.pem and NAME.json, one pair a key.
+ * keydir - the key directory on the disk: NAME.pem and NAME.json, one pair a key, and `primary`, the
+ * name of the TPM's primary key that all of them belong to.
  *
  * Owns the directory while it is open, by a lock against a second daemon, and makes every change so
  * that a crash at any moment leaves the old pair, the new pair or none. Knows nothing of what is in
@@ -11,6 +12,7 @@
 #define TPMPSK_DAEMON_KEYDIR_H
 
 #include "daemon/policy.h"
+#include "daemon/tpm.h"
 #include "keys/keyfile.h"
 #include "proto/message.h"
 
@@ -54,5 +56,11 @@ int keydir_set_policy(const struct keydir *d, const char *name, const struct pol
 	char error[KEYDIR_ERROR_SIZE]) __attribute__((warn_unused_result));
 int keydir_remove(const struct keydir *d, const char *name, char error[KEYDIR_ERROR_SIZE])
 	__attribute__((warn_unused_result));
+
+/* ret->len is 0 when it was never written. */
+int keydir_read_primary(const struct keydir *d, struct tpm_name *ret, char error[KEYDIR_ERROR_SIZE])
+	__attribute__((warn_unused_result));
+int keydir_set_primary(const struct keydir *d, const struct tpm_name *name,
+	char error[KEYDIR_ERROR_SIZE]) __attribute__((warn_unused_result));
 
 #endif

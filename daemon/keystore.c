@@ -314,6 +314,23 @@ void keystore_free(struct keystore *ks)
 	free(ks);
 }
 
+int keystore_primary(
+	const struct keystore *ks, struct tpm_name *ret, char error[KEYSTORE_ERROR_SIZE])
+{
+	return keydir_read_primary(&ks->dir, ret, error);
+}
+
+int keystore_set_primary(
+	struct keystore *ks, const struct tpm_name *name, char error[KEYSTORE_ERROR_SIZE])
+{
+	return keydir_set_primary(&ks->dir, name, error);
+}
+
+const char *keystore_path(const struct keystore *ks)
+{
+	return ks->dir.path;
+}
+
 static bool same_identity(const struct policy *a, const struct policy *b)
 {
 	return a->purpose == b->purpose && a->mode == b->mode &&

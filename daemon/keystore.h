@@ -12,6 +12,7 @@
 #define TPMPSK_DAEMON_KEYSTORE_H
 
 #include "daemon/policy.h"
+#include "daemon/tpm.h"
 #include "keys/keyfile.h"
 #include "proto/message.h"
 
@@ -51,6 +52,13 @@ bool keystore_name_ok(const char *name);
 int keystore_open(struct keystore **ret, const char *path, char error[KEYSTORE_ERROR_SIZE])
 	__attribute__((warn_unused_result));
 void keystore_free(struct keystore *ks);
+
+/* The name of the primary key that all keys here belong to: keydir.h. */
+int keystore_primary(const struct keystore *ks, struct tpm_name *ret,
+	char error[KEYSTORE_ERROR_SIZE]) __attribute__((warn_unused_result));
+int keystore_set_primary(struct keystore *ks, const struct tpm_name *name,
+	char error[KEYSTORE_ERROR_SIZE]) __attribute__((warn_unused_result));
+const char *keystore_path(const struct keystore *ks);
 
 /*
  * Reads the directory anew, all or nothing: on failure the old state stays in force. A key whose

@@ -57,7 +57,7 @@ static struct json_object *tpm_status(
 	struct json_object *o = json_object_new_object();
 	char firmware[24];
 
-	add_string(o, "state", status->available ? "ready" : "unavailable");
+	add_string(o, "state", status->state);
 	if (!full)
 		return o;
 	snprintf(firmware, sizeof(firmware), "%u.%u.%u.%u", status->info.firmware[0] >> 16,
@@ -74,6 +74,7 @@ static struct json_object *tpm_status(
 	add_number(o, "loads", status->stats.loads);
 	add_number(o, "evictions", status->stats.evictions);
 	add_number(o, "rebuilds", status->stats.rebuilds);
+	add_number(o, "waits", status->stats.waits);
 	return o;
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/conn.h"
 #include "daemon/notify.h"
 #include "daemon/job.h"
+#include "daemon/primary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -359,8 +360,17 @@ static int start_engine(struct server *s, char error[SERVER_ERROR_SIZE])
 		.tcti = s->config.tcti,
 		.encrypt_sessions = s->config.encrypt_sessions,
 	};
-	int r = engine_start(&s->engine, &options);
+	struct tpm *tpm;
+	int r;
 
+	r = primary_open_tpm(s->keys, &options, &tpm, error);
+	if (r == -EREMCHG || r == -EBADMSG)
+		return r;
+	if (r == 0) {
+		r = engine_start(&s->engine, &options, tpm);
+		if (r < 0)
+			tpm_free(tpm);
+	}
 	if (r < 0)
 		field_error(s, error, "tcti", "%s: no TPM to be had there: %s", s->config.tcti,
 			strerror(-r));

@@ -355,6 +355,48 @@ Test(keystore, fails_to_open_what_it_may_not_write)
 	cr_assert_eq(chmod(keys_path, 0700), 0);
 }
 
+Test(keystore, remembers_the_name_of_the_primary_key)
+{
+	struct tpm_name name = { .len = 34, .bytes = { 0x00, 0x0b, 0xff } }, read;
+
+	cr_assert_eq(keys_open(), 0, "%s", error);
+	cr_assert_eq(keystore_primary(store, &read, error), 0);
+	cr_assert_eq(read.len, 0);
+	for (uint8_t i = 0; i < 3; i++) {
+		name.bytes[33] = i;
+		cr_assert_eq(keystore_set_primary(store, &name, error), 0, "%s", error);
+		cr_assert_eq(keys_open(), 0, "%s", error);
+		cr_assert_eq(keystore_primary(store, &read, error), 0, "%s", error);
+		cr_assert_eq(read.len, 34);
+		cr_assert_arr_eq(read.bytes, name.bytes, 34);
+		cr_assert_eq(keys_files(), 1);
+		cr_assert_eq(keystore_count(store), 0);
+	}
+}
+
+Test(keystore, takes_nothing_else_for_the_name_of_a_primary_key)
+{
+	static const char *const bad[] = { "", "\n", "0", "000", "xx", "000b\n\n", "00 0b",
+		"000b\n00", "0x000b" };
+	struct tpm_name read;
+	char text[2 * TPM_NAME_MAX + 4];
+
+	cr_assert_eq(keys_open(), 0, "%s", error);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		keys_put("primary", bad[i]);
+		cr_assert_eq(keystore_primary(store, &read, error), -EBADMSG, "%zu", i);
+		cr_assert_not_null(strstr(error, "/primary: "), "%s", error);
+	}
+	memset(text, 'a', sizeof(text));
+	text[2 * TPM_NAME_MAX + 2] = '\0';
+	keys_put("primary", text);
+	cr_assert_lt(keystore_primary(store, &read, error), 0);
+	text[2 * TPM_NAME_MAX] = '\0';
+	keys_put("primary", text);
+	cr_assert_eq(keystore_primary(store, &read, error), 0, "%s", error);
+	cr_assert_eq(read.len, TPM_NAME_MAX);
+}
+
 Test(keystore, finds_ten_thousand_keys)
 {
 	char name[32];

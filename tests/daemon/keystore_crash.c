@@ -60,6 +60,7 @@ Test(keystore_crash, any_state_between_two_steps_is_the_old_or_the_new)
 		{ { "a.pem", ".new-a.pem", ".new-a.json" }, false, 1 },
 		{ { "a.pem", ".new-a.pem" }, false, 1 },
 		{ { ".probe" }, false, 0 },
+		{ { ".new-primary" }, false, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
