@@ -211,7 +211,8 @@ static int finish(struct config *c, const char *file, const char *text, size_t l
 	char error[JSON_ERROR_SIZE])
 {
 	char **paths[] = { &c->socket, &c->keys, &c->audit };
-	bool audit_is_word = strcmp(c->audit, "stderr") == 0 || strcmp(c->audit, "off") == 0;
+	bool audit_is_word = strcmp(c->audit, "stderr") == 0 || strcmp(c->audit, "off") == 0 ||
+			     strcmp(c->audit, "journal") == 0;
 	unsigned line;
 	int r = 0;
 

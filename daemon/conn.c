@@ -285,6 +285,7 @@ int conn_new(struct server *s, int fd)
 		free(c);
 		return r;
 	}
+	unit_read(c->peer.pid, outlet->unit);
 	c->source.on_event = on_event;
 	c->events = EPOLLIN;
 	list_init(&c->jobs);

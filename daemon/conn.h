@@ -10,6 +10,7 @@
 
 #include "daemon/peer.h"
 #include "daemon/server.h"
+#include "daemon/unit.h"
 
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@
 struct outlet {
 	atomic_uint refs;
 	int fd;
+	char unit[UNIT_SIZE]; /* of the peer, for the audit */
 };
 
 struct outlet *outlet_ref(struct outlet *o);

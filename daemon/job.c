@@ -33,8 +33,11 @@ static void record(struct server *s, struct user *user, pid_t pid, const struct 
 {
 	struct audit_event e = *event;
 
-	if (event->opcode == TPMPSK_OP_DERIVE)
+	if (event->opcode == TPMPSK_OP_DERIVE) {
 		s->counts[event->status]++;
+		stats_answer(&s->stats, user->uid, event->key, event->status, event->queue_us,
+			event->tpm_us, s->now_ns);
+	}
 	e.budget = e.status == TPMPSK_STATUS_OK ? NULL : &user->audit;
 	audit_write(&s->audit, user->uid, pid, &e);
 }
@@ -127,6 +130,7 @@ struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header
 				.status = TPMPSK_STATUS_BUSY,
 				.derive = derive,
 				.key = key_name(key, new_key),
+				.unit = c->outlet->unit,
 			});
 		conn_send_error(s, c, h->id, h->opcode, TPMPSK_STATUS_BUSY,
 			queue_delay_ms(s, ahead), "queue");
@@ -241,7 +245,10 @@ void job_deliver(struct job *job)
 static void answer_derive(struct server *s, struct conn *c, struct job *job)
 {
 	struct audit_event event = {
-		.opcode = job->opcode, .derive = &job->derive, .key = job->key->name
+		.opcode = job->opcode,
+		.derive = &job->derive,
+		.key = job->key->name,
+		.unit = job->outlet->unit,
 	};
 	uint8_t packet[TPMPSK_HEADER_SIZE + sizeof(struct tpmpsk_derived)];
 	const char *detail;
@@ -297,6 +304,7 @@ void job_fail(struct server *s, struct job *job, enum tpmpsk_status status, uint
 		.status = status,
 		.derive = job->kind == JOB_DERIVE ? &job->derive : NULL,
 		.key = key_name(job->key, job->new_key),
+		.unit = job->outlet->unit,
 		.queue_us = (clock_ns() - job->received_ns) / 1000,
 	};
 	struct conn *c = job->conn;

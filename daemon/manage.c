@@ -18,14 +18,17 @@ static void answer(struct server *s, struct conn *c, uint32_t id, uint8_t opcode
 	size_t len;
 
 	audit_write(&s->audit, c->peer.uid, c->peer.pid,
-		&(struct audit_event){ .opcode = opcode, .status = status, .key = key });
+		&(struct audit_event){ .opcode = opcode,
+			.status = status,
+			.key = key,
+			.unit = c->outlet->unit });
 	if (status != TPMPSK_STATUS_OK)
 		conn_send_error(s, c, id, opcode, status, 0, detail);
 	else if (tpmpsk_ok_encode(id, opcode, packet, sizeof(packet), &len) == 0)
 		conn_send(s, c, packet, len);
 }
 
-static void answer_text(struct server *s, struct conn *c, const struct tpmpsk_header *h, bool more,
+void manage_answer_text(struct server *s, struct conn *c, const struct tpmpsk_header *h, bool more,
 	struct json_object *o)
 {
 	const char *text = json_object_to_json_string_ext(
@@ -125,7 +128,7 @@ void manage_status(
 		json_object_object_add(o, "sessions", session_status(s));
 		json_object_object_add(o, "counts", answer_counts(s));
 	}
-	answer_text(s, c, h, false, o);
+	manage_answer_text(s, c, h, false, o);
 	json_object_put(o);
 }
 
@@ -275,9 +278,9 @@ void manage_key_list(
 		used += len + 1;
 		json_object_array_add(page, o);
 	}
-	audit_write(
-		&s->audit, c->peer.uid, c->peer.pid, &(struct audit_event){ .opcode = h->opcode });
-	answer_text(s, c, h, k, page);
+	audit_write(&s->audit, c->peer.uid, c->peer.pid,
+		&(struct audit_event){ .opcode = h->opcode, .unit = c->outlet->unit });
+	manage_answer_text(s, c, h, k, page);
 	json_object_put(page);
 }
 
@@ -314,8 +317,9 @@ void manage_key_show(
 		return;
 	}
 	audit_write(&s->audit, c->peer.uid, c->peer.pid,
-		&(struct audit_event){ .opcode = h->opcode, .key = k->name });
-	answer_text(s, c, h, false, o);
+		&(struct audit_event){
+			.opcode = h->opcode, .key = k->name, .unit = c->outlet->unit });
+	manage_answer_text(s, c, h, false, o);
 	json_object_put(o);
 }
 

@@ -2,6 +2,7 @@
 #include "daemon/request.h"
 
 #include "daemon/manage.h"
+#include "daemon/metrics.h"
 #include "daemon/purpose.h"
 #include "daemon/session.h"
 
@@ -24,6 +25,7 @@ static const struct request_type {
 	{ TPMPSK_OP_HELLO, EVERYONE, handle_hello },
 	{ TPMPSK_OP_DERIVE, EVERYONE, handle_derive },
 	{ TPMPSK_OP_STATUS, EVERYONE, manage_status }, /* says less to those who are no admins */
+	{ TPMPSK_OP_METRICS, ADMINS, metrics_request },
 	{ TPMPSK_OP_KEY_IMPORT, ADMINS, manage_key_new },
 	{ TPMPSK_OP_KEY_GENERATE, ADMINS, manage_key_new },
 	{ TPMPSK_OP_KEY_ADOPT, ADMINS, manage_key_new },
@@ -65,6 +67,7 @@ void request_handle(struct server *s, struct conn *c, const uint8_t *packet, siz
 		audit_write(&s->audit, c->peer.uid, c->peer.pid,
 			&(struct audit_event){ .opcode = h.opcode,
 				.status = TPMPSK_STATUS_DENIED,
+				.unit = c->outlet->unit,
 				.budget = &c->user->audit });
 		conn_send_error(s, c, h.id, h.opcode, TPMPSK_STATUS_DENIED, 0, "");
 		return;
@@ -99,6 +102,8 @@ static void refuse(struct server *s, struct conn *c, uint32_t id, struct audit_e
 	const char *detail)
 {
 	s->counts[event->status]++;
+	stats_answer(&s->stats, c->peer.uid, event->key, event->status, 0, 0, s->now_ns);
+	event->unit = c->outlet->unit;
 	event->budget = &c->user->audit;
 	audit_write(&s->audit, c->peer.uid, c->peer.pid, event);
 	conn_send_error(s, c, id, TPMPSK_OP_DERIVE, event->status, 0, detail);

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENTS_PER_ROUND 64
@@ -101,6 +102,8 @@ void server_collect(struct server *s)
 
 	while ((job = engine_collect(s->engine))) {
 		job->at_engine = false;
+		stats_job(&s->stats, (job->started_ns - job->received_ns) / 1000,
+			(job->finished_ns - job->started_ns) / 1000);
 		if (job->result == 0)
 			s->tpm_ns = (7 * s->tpm_ns + (job->finished_ns - job->started_ns)) / 8;
 		job_finish(s, job);
@@ -145,27 +148,28 @@ static bool keep_ground(struct config *old, struct config *new)
 int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 {
 	struct config config;
-	int audit_fd = -1;
+	struct audit_place place;
 	int r;
 
 	r = config_load(s->config_path, &config, error);
 	if (r < 0)
 		goto fail;
-	r = audit_prepare(config.audit, &audit_fd);
-	if (r < 0)
-		field_error(s, error, "audit", "%s: %s", config.audit, strerror(-r));
-	else
-		r = keystore_reload(s->keys, error);
+	r = audit_prepare(config.audit, &place);
 	if (r < 0) {
-		if (audit_fd >= 0)
-			close(audit_fd);
+		field_error(s, error, "audit", "%s: %s", config.audit, strerror(-r));
+		config_done(&config);
+		goto fail;
+	}
+	r = keystore_reload(s->keys, error);
+	if (r < 0) {
+		audit_place_done(&place);
 		config_done(&config);
 		goto fail;
 	}
 	if (!keep_ground(&s->config, &config))
 		log_warning("reload: tcti, socket, socket_mode, keys, encrypt_sessions and "
 			    "replay_entries change at the next start");
-	audit_switch(&s->audit, audit_fd);
+	audit_switch(&s->audit, &place);
 	config_done(&s->config);
 	s->config = config;
 	session_reconfigure(s);
@@ -418,8 +422,9 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	}
 	s->config_path = config_path;
 	s->config = *config;
-	s->epoll_fd = s->signal_fd = s->listen_fd = s->audit.fd = -1;
-	s->started_ns = clock_ns();
+	s->epoll_fd = s->signal_fd = s->listen_fd = s->audit.place.fd = -1;
+	s->started_ns = s->now_ns = clock_ns();
+	s->started_unix = (uint64_t)time(NULL);
 	s->may_stay_awake = has_processors_to_spare();
 	list_init(&s->conns);
 	list_init(&s->dying);
@@ -429,8 +434,10 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	slab_init(&s->jobs, sizeof(struct job));
 	raise_descriptor_limit();
 
-	r = open_signals(s);
+	r = stats_init(&s->stats);
 	if (r < 0)
+		snprintf(error, SERVER_ERROR_SIZE, "out of memory");
+	if (r == 0 && (r = open_signals(s)) < 0)
 		snprintf(error, SERVER_ERROR_SIZE, "signals: %s", strerror(-r));
 	if (r == 0) {
 		r = audit_open(&s->audit, s->config.audit);
@@ -553,9 +560,11 @@ int server_run(struct server *s)
 	notify_state("READY=1\nSTATUS=Serving.");
 	while (!s->stopping) {
 		uint64_t now = clock_ns();
-		uint64_t deadline_ns = earlier(job_expire(s, now), session_tick(s, now));
+		uint64_t deadline_ns;
 		int n;
 
+		s->now_ns = now;
+		deadline_ns = earlier(job_expire(s, now), session_tick(s, now));
 		deadline_ns = earlier(deadline_ns, resume_accept(s, now));
 		deadline_ns = earlier(deadline_ns, conn_resume_paused(s, now));
 		sign_of_life(s, now);
@@ -586,6 +595,7 @@ void server_free(struct server *s)
 	keystore_free(s->keys);
 	limiter_done(&s->limiter);
 	slab_done(&s->jobs);
+	stats_done(&s->stats);
 	unlink_own_socket(s);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);

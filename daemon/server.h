@@ -16,6 +16,7 @@
 #include "daemon/log.h"
 #include "daemon/secret.h"
 #include "daemon/session.h"
+#include "daemon/stats.h"
 #include "daemon/user.h"
 #include "proto/status.h"
 
@@ -62,13 +63,15 @@ struct server {
 	struct list deadlines; /* of all jobs not answered yet, the next one first */
 	unsigned n_jobs;
 
-	uint64_t started_ns;
+	uint64_t started_ns, started_unix;
+	uint64_t now_ns;      /* when this round of the loop began */
 	uint64_t round;       /* of the loop, for each user's share of it */
 	uint64_t tpm_ns;      /* a running mean of what one job costs the TPM */
 	bool may_stay_awake;  /* for a fast TPM, in place of sleeping */
 	uint64_t watchdog_ns; /* 0: nobody waits for a sign of life */
 	uint64_t next_watchdog_ns;
 	uint64_t counts[TPMPSK_STATUS_COUNT]; /* answers to derive requests */
+	struct stats stats;
 	struct log_limit accept_log, result_log;
 
 	uint8_t packets[SERVER_PACKETS][TPMPSK_MESSAGE_MAX + 1]; /* being read; wiped after each */

@@ -166,6 +166,23 @@ int tpmpsk_key_new_decode(struct tpmpsk_reader *r, uint8_t opcode, struct tpmpsk
 	return tpmpsk_reader_finish(r);
 }
 
+/* metrics: u32 from */
+int tpmpsk_metrics_encode(
+	uint32_t id, const struct tpmpsk_metrics *m, void *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_writer w;
+
+	write_header(&w, buf, cap, TPMPSK_OP_METRICS, 0, id);
+	tpmpsk_write_u32(&w, m->from);
+	return tpmpsk_writer_finish(&w, ret_len);
+}
+
+int tpmpsk_metrics_decode(struct tpmpsk_reader *r, struct tpmpsk_metrics *ret)
+{
+	ret->from = tpmpsk_read_u32(r);
+	return tpmpsk_reader_finish(r);
+}
+
 /* list: text8 after */
 int tpmpsk_key_list_encode(
 	uint32_t id, const struct tpmpsk_key_list *m, void *buf, size_t cap, size_t *ret_len)

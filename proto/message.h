@@ -30,6 +30,7 @@ enum tpmpsk_opcode {
 	TPMPSK_OP_HELLO = 1,
 	TPMPSK_OP_DERIVE = 2,
 	TPMPSK_OP_STATUS = 3,
+	TPMPSK_OP_METRICS = 5,
 	TPMPSK_OP_PUBLIC = 4,
 	TPMPSK_OP_KEY_IMPORT = 16,
 	TPMPSK_OP_KEY_GENERATE = 17,
@@ -70,6 +71,10 @@ struct tpmpsk_key_new {
 	uint8_t payload[TPMPSK_TEXT_MAX];
 };
 
+struct tpmpsk_metrics {
+	uint32_t from; /* the number of the first row wanted; 0 for the totals, too */
+};
+
 struct tpmpsk_key_list {
 	/* start behind this name, in strcmp order; "" for the first page */
 	char after[TPMPSK_KEY_NAME_MAX + 1];
@@ -104,7 +109,7 @@ struct tpmpsk_blob_reply {
 	uint8_t data[TPMPSK_BLOB_MAX];
 };
 
-/* The body of status, show and list replies; more is 1 when a list goes on behind its last name. */
+/* The body of status, metrics, show and list replies; more is 1 when there are further pages. */
 struct tpmpsk_text_reply {
 	uint8_t more;
 	size_t len;
@@ -128,6 +133,8 @@ int tpmpsk_derive_encode(
 	uint32_t id, const struct tpmpsk_derive *m, void *buf, size_t cap, size_t *ret_len);
 int tpmpsk_key_new_encode(uint32_t id, uint8_t opcode, const struct tpmpsk_key_new *m, void *buf,
 	size_t cap, size_t *ret_len);
+int tpmpsk_metrics_encode(
+	uint32_t id, const struct tpmpsk_metrics *m, void *buf, size_t cap, size_t *ret_len);
 int tpmpsk_key_list_encode(
 	uint32_t id, const struct tpmpsk_key_list *m, void *buf, size_t cap, size_t *ret_len);
 int tpmpsk_key_name_encode(uint32_t id, uint8_t opcode, const struct tpmpsk_key_name *m, void *buf,
@@ -146,6 +153,7 @@ int tpmpsk_hello_decode(struct tpmpsk_reader *r, struct tpmpsk_hello *ret);
 /* -EOPNOTSUPP for a purpose this protocol version does not know. */
 int tpmpsk_derive_decode(struct tpmpsk_reader *r, struct tpmpsk_derive *ret);
 int tpmpsk_key_new_decode(struct tpmpsk_reader *r, uint8_t opcode, struct tpmpsk_key_new *ret);
+int tpmpsk_metrics_decode(struct tpmpsk_reader *r, struct tpmpsk_metrics *ret);
 int tpmpsk_key_list_decode(struct tpmpsk_reader *r, struct tpmpsk_key_list *ret);
 int tpmpsk_key_name_decode(struct tpmpsk_reader *r, struct tpmpsk_key_name *ret);
 int tpmpsk_key_who_decode(struct tpmpsk_reader *r, struct tpmpsk_key_who *ret);

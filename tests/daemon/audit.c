@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct tempdir dir;
@@ -108,15 +110,15 @@ Test(audit, escapes_every_byte_a_client_may_send)
 Test(audit, counts_the_lines_a_full_disk_swallows)
 {
 	struct audit *a = calloc(1, sizeof(*a));
+	struct audit_place place;
 	struct json_object *o;
-	int fd;
 
 	cr_assert_eq(audit_open(a, "/dev/full"), 0);
 	for (int i = 0; i < 3; i++)
 		audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	audit_flush(a);
-	cr_assert_eq(audit_prepare(path, &fd), 0);
-	audit_switch(a, fd);
+	cr_assert_eq(audit_prepare(path, &place), 0);
+	audit_switch(a, &place);
 	audit_write(a, 1001, 77, &(struct audit_event){ .opcode = TPMPSK_OP_STATUS });
 	audit_close(a);
 	o = only_line();
@@ -144,8 +146,8 @@ static void write_one(struct audit *a)
 Test(audit, keeps_the_count_of_lost_lines_until_it_is_written)
 {
 	struct audit *a = calloc(1, sizeof(*a));
+	struct audit_place place;
 	struct json_object *o;
-	int fd;
 
 	cr_assert_eq(audit_open(a, "/dev/full"), 0);
 	for (int i = 0; i < 3; i++)
@@ -156,8 +158,8 @@ Test(audit, keeps_the_count_of_lost_lines_until_it_is_written)
 	audit_flush(a);
 	write_one(a);
 	write_one(a);
-	cr_assert_eq(audit_prepare(path, &fd), 0);
-	audit_switch(a, fd);
+	cr_assert_eq(audit_prepare(path, &place), 0);
+	audit_switch(a, &place);
 	cr_assert_eq(a->lost, 6);
 	write_one(a);
 	audit_close(a);
@@ -276,5 +278,133 @@ Test(audit, leaves_out_what_is_refused_too_often_and_counts_it)
 	cr_assert_eq(number(lines[n - 1], "left_out"), 3);
 	cr_assert_eq(number(lines[n - 2], "uid"), 1001);
 	cr_assert_eq(number(lines[n - 3], "uid"), 1002);
+	free(a);
+}
+
+Test(audit, goes_on_in_a_new_file_when_the_old_one_was_moved)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+	char moved[sizeof(path) + 8], raw[4096], *lines[8];
+
+	snprintf(moved, sizeof(moved), "%s.1", path);
+	cr_assert_eq(audit_open(a, path), 0);
+	write_one(a);
+	audit_flush(a);
+	cr_assert_eq(rename(path, moved), 0);
+	a->looked = 0;
+	write_one(a);
+	write_one(a);
+	audit_flush(a);
+	cr_assert_eq(read_lines(raw, sizeof(raw), lines, 8), 2);
+	/* Within a second it is not looked at again: what is written goes where the lines before went. */
+	a->looked += 1;
+	audit_close(a);
+	free(a);
+}
+
+Test(audit, goes_on_in_the_old_file_while_there_can_be_no_new_one)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+	char moved[sizeof(path) + 8], raw[4096], *lines[8];
+
+	snprintf(moved, sizeof(moved), "%s.1", path);
+	cr_assert_eq(audit_open(a, path), 0);
+	cr_assert_eq(rename(path, moved), 0);
+	/* A link is not followed, whoever put it there. */
+	cr_assert_eq(symlink("/dev/null", path), 0);
+	a->looked = 0;
+	write_one(a);
+	audit_flush(a);
+	cr_assert(a->gone);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(rename(moved, path), 0);
+	cr_assert_eq(read_lines(raw, sizeof(raw), lines, 8), 1);
+	audit_close(a);
+	free(a);
+}
+
+/* A socket like the journal's; what arrives there, one message each. */
+static int journal_open(char socket_path[sizeof(path) + 8])
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	snprintf(socket_path, sizeof(path) + 8, "%s.j", path);
+	strncpy(address.sun_path, socket_path, sizeof(address.sun_path) - 1);
+	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+Test(audit, gives_the_journal_each_line_and_its_fields)
+{
+	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_CLIENT,
+		.identity = "C\n=1",
+		.identity_len = 4 };
+	struct audit *a = calloc(1, sizeof(*a));
+	char message[8192], where[sizeof(path) + 8];
+	int fd = journal_open(where);
+	struct audit_place place;
+	ssize_t n;
+
+	cr_assert_eq(audit_open(a, "off"), 0);
+	cr_assert_eq(audit_prepare_journal(where, &place), 0);
+	audit_switch(a, &place);
+	audit_write(a, 1001, 77,
+		&(struct audit_event){ .opcode = TPMPSK_OP_DERIVE,
+			.derive = &q,
+			.key = "web",
+			.unit = "nginx.service",
+			.tpm_us = 90 });
+	write_one(a);
+	audit_flush(a);
+	n = recv(fd, message, sizeof(message) - 1, 0);
+	cr_assert_gt(n, 0);
+	message[n] = '\0';
+	for (const char *const *field = (const char *const[]){ "\nTPM_PSKD_UID=1001\n",
+		     "\nTPM_PSKD_UNIT=nginx.service\n", "\nTPM_PSKD_KEY=web\n",
+		     "\nTPM_PSKD_PURPOSE=session-identity\n", "\nTPM_PSKD_ROLE=client\n",
+		     "\nTPM_PSKD_IDENTITY=C\\u000a=1\n", "\nTPM_PSKD_STATUS=ok\n",
+		     "\nTPM_PSKD_TPM_US=90\n", "SYSLOG_IDENTIFIER=tpm-pskd\n",
+		     "\nMESSAGE={\"time\":", NULL };
+		*field; field++)
+		cr_expect(strstr(message, *field), "%s not in %s", *field, message);
+	n = recv(fd, message, sizeof(message) - 1, 0);
+	cr_assert_gt(n, 0);
+	message[n] = '\0';
+	cr_expect(strstr(message, "TPM_PSKD_REQUEST=status\n"));
+	close(fd);
+	audit_close(a);
+	free(a);
+}
+
+Test(audit, finds_a_journal_that_was_restarted_and_counts_what_it_missed)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+	char message[8192], where[sizeof(path) + 8];
+	int fd = journal_open(where);
+	struct audit_place place;
+	ssize_t n;
+
+	cr_assert_eq(audit_open(a, "off"), 0);
+	cr_assert_eq(audit_prepare_journal(where, &place), 0);
+	audit_switch(a, &place);
+	close(fd);
+	for (int i = 0; i < 70; i++)
+		write_one(a);
+	audit_flush(a);
+	cr_assert_eq(a->lost, 70);
+	cr_assert_eq(unlink(where), 0);
+	fd = journal_open(where);
+	write_one(a);
+	audit_flush(a);
+	n = recv(fd, message, sizeof(message) - 1, 0);
+	cr_assert_gt(n, 0);
+	message[n] = '\0';
+	cr_expect(strstr(message, "TPM_PSKD_LOST=70\n"), "%s", message);
+	cr_expect_eq(a->lost, 0);
+	cr_expect_eq(a->lost_ever, 70);
+	close(fd);
+	audit_close(a);
 	free(a);
 }

@@ -134,7 +134,7 @@ compare("keys/README.md has each purpose", "keys/README.md", table("keys/README.
 page = PAGES["daemon/tpm-pskd-audit.5.scd"]
 audit = read("daemon/audit.c")
 compare("tpm-pskd-audit(5) has each field", page.path, page.terms("FIELDS"), "FIELDS",
-        set(re.findall(r"\\\"(\w+)\\\":", audit)), "daemon/audit.c")
+        set(re.findall(r"\bput_\w+\(&?l, \"(\w+)\"", audit)), "daemon/audit.c")
 requests = set(re.findall(r"\{ TPMPSK_OP_\w+, \"([a-z-]+)\" \}", audit))
 words = set(re.findall(r"_([a-z-]+)_", " ".join(page.sections["FIELDS"]).split("*request*")[1].split("*purpose*")[0]))
 compare("tpm-pskd-audit(5) has each request", page.path, words - {"request"}, "FIELDS", requests, "daemon/audit.c")

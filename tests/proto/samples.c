@@ -263,6 +263,22 @@ static int rewrite_key_new(struct tpmpsk_reader *r, const struct tpmpsk_header *
 	return rc < 0 ? rc : tpmpsk_key_new_encode(h->id, h->opcode, &m, buf, cap, ret_len);
 }
 
+static int write_metrics(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct tpmpsk_metrics m = { .from = 26 };
+
+	return tpmpsk_metrics_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int rewrite_metrics(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
+	size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_metrics m;
+	int rc = tpmpsk_metrics_decode(r, &m);
+
+	return rc < 0 ? rc : tpmpsk_metrics_encode(h->id, &m, buf, cap, ret_len);
+}
+
 static int write_list(uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	const struct tpmpsk_key_list m = { .after = "web" };
@@ -458,6 +474,7 @@ const struct sample samples[] = {
 		rewrite_key_new },
 	{ "adopt", TPMPSK_OP_KEY_ADOPT, 0, { { 8, 1 }, { BEHIND_NAME, 2 }, { BEHIND_POLICY, 2 } },
 		write_adopt, rewrite_key_new },
+	{ "metrics", TPMPSK_OP_METRICS, 0, { { 0, 0 } }, write_metrics, rewrite_metrics },
 	{ "list", TPMPSK_OP_KEY_LIST, 0, { { 8, 1 } }, write_list, rewrite_list },
 	{ "show", TPMPSK_OP_KEY_SHOW, 0, { { 8, 1 } }, write_show, rewrite_key_name },
 	{ "allow", TPMPSK_OP_KEY_ALLOW, 0, { { 8, 1 }, { BEHIND_NAME, 2 } }, write_allow,
