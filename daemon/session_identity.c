@@ -45,6 +45,10 @@ bool session_identity_parse(const uint8_t *wire, size_t len, struct session_iden
 	if (suffix[1] != version_char(SESSION_STRICT) && suffix[1] != version_char(SESSION_EPOCH))
 		return false;
 	s.version = suffix[1] - '0';
+	/* libsodium 1.0.18 takes some bytes above 127 for digits. */
+	for (size_t i = 3; i < SESSION_SUFFIX_SIZE; i++)
+		if (suffix[i] > 127)
+			return false;
 	/* 48 characters are 36 bytes without bits to spare: only one text stands for them. */
 	if (sodium_base642bin(binary, sizeof(binary), (const char *)suffix + 3, BASE64_SIZE, NULL,
 		    &got, NULL, sodium_base64_VARIANT_URLSAFE_NO_PADDING) < 0 ||

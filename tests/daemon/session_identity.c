@@ -5,6 +5,7 @@
 #include "tests/swtpm/vectors.h"
 
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,14 +107,12 @@ Test(session_identity, rejects_what_is_behind_the_suffix_or_not_of_its_alphabet)
 		wire[sizeof(good) - 1] = (char)c;
 		cr_assert_not(parses(wire, sizeof(good)), "one byte more: %u", c);
 	}
-	for (const char *bad = "+/=~ .\n"; *bad; bad++) {
+	for (int c = 0; c < 256; c++) {
 		memcpy(wire, good, sizeof(good));
-		wire[20] = *bad;
-		cr_assert_not(parses(wire, sizeof(good) - 1), "%c", *bad);
+		wire[20] = (char)c;
+		cr_assert_eq(parses(wire, sizeof(good) - 1),
+			c < 128 && (isalnum(c) || c == '-' || c == '_'), "byte %d", c);
 	}
-	memcpy(wire, good, sizeof(good));
-	wire[20] = 0;
-	cr_assert_not(parses(wire, sizeof(good) - 1));
 }
 
 Test(session_identity, knows_two_versions_and_no_other)
