@@ -126,6 +126,18 @@ static double p99_of_base(const struct run *r, const struct bench_row *row)
 	return median(ratios, r->rounds);
 }
 
+/* What the median is above what its two parts take. */
+static double above_us(const struct run *r, const struct bench_row *row)
+{
+	const struct bench_result *own = results_of(r, row), *base = results_of(r, row->base),
+				  *besides = results_of(r, row->besides);
+	double above[ROUNDS_MAX];
+
+	for (unsigned i = 0; i < r->rounds; i++)
+		above[i] = own[i].p50_us - base[i].p50_us - besides[i].p50_us;
+	return median(above, r->rounds);
+}
+
 static int measure_round(struct run *r, const struct options *o, unsigned round)
 {
 	for (size_t i = 0; i < r->bench->n_rows; i++) {
@@ -162,6 +174,8 @@ static unsigned missed(const struct run *r, const struct bench_row *row)
 		n += medians(r, row).per_second < row->per_second_min;
 	if (row->p99_max > 0 && is_measured(r, row->base))
 		n += p99_of_base(r, row) > row->p99_max;
+	if (is_measured(r, row->besides) && is_measured(r, row->base))
+		n += above_us(r, row) > row->above_max_us;
 	return n;
 }
 
@@ -183,6 +197,9 @@ static void print_row(const struct run *r, const struct bench_row *row, int widt
 	if (is_measured(r, row->base) && row->p99_max > 0) {
 		printf(" %8.2f  p99 of p50 of \"%s\", at most %.2f", p99_of_base(r, row),
 			row->base->name, row->p99_max);
+	} else if (is_measured(r, row->base) && is_measured(r, row->besides)) {
+		printf(" %8.1f  us above \"%s\" and \"%s\", at most %.1f", above_us(r, row),
+			row->base->name, row->besides->name, row->above_max_us);
 	} else if (is_measured(r, row->base)) {
 		printf(" %8.2f  of \"%s\"", ratio(r, row), row->base->name);
 		if (row->ratio_min > 0)
@@ -234,6 +251,10 @@ static struct json_object *row_json(const struct run *r, const struct bench_row 
 	if (row->p99_max > 0 && is_measured(r, row->base)) {
 		add_number(o, "p99_of_base", p99_of_base(r, row));
 		add_number(o, "p99_max", row->p99_max);
+	}
+	if (is_measured(r, row->besides) && is_measured(r, row->base)) {
+		add_number(o, "above_us", above_us(r, row));
+		add_number(o, "above_max_us", row->above_max_us);
 	}
 	return o;
 }

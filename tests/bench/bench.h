@@ -33,6 +33,9 @@ struct bench_row {
 	double ratio_min;             /* targets; 0: for information only */
 	double per_second_min;
 	double p99_max; /* in units of the base's p50 */
+	/* What the median is above the sum of the base's and this row's: at most so many us. */
+	const struct bench_row *besides;
+	double above_max_us;
 };
 
 struct bench {

@@ -11,6 +11,7 @@
 
 #include "tests/swtpm/tempdir.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,7 +23,8 @@ struct echo {
 	pid_t pid; /* 0: not running */
 };
 
-int echo_init(struct echo *e) __attribute__((warn_unused_result));
+/* hands_over: to a second thread, which answers, as the loop thread does to the TPM thread. */
+int echo_init(struct echo *e, bool hands_over) __attribute__((warn_unused_result));
 /* Takes a zeroed struct. */
 void echo_done(struct echo *e);
 

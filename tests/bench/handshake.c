@@ -233,7 +233,7 @@ static int measure_static(const void *how, size_t n, struct bench_result *ret)
 static int measure_echo(const void *how, size_t n, struct bench_result *ret)
 {
 	struct echo echo;
-	int r = echo_init(&echo);
+	int r = echo_init(&echo, false);
 
 	(void)how;
 	if (r == 0)
