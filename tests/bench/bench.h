@@ -32,7 +32,8 @@ struct bench_row {
 	const struct bench_row *base; /* what its operations a second are divided by, or NULL */
 	double ratio_min;             /* targets; 0: for information only */
 	double per_second_min;
-	double p99_max; /* in units of the base's p50 */
+	double p99_max;        /* in units of the base's p50 */
+	double p99_of_p99_max; /* in units of the base's p99 */
 	/* What the median is above the sum of the base's and this row's: at most so many us. */
 	const struct bench_row *besides;
 	double above_max_us;

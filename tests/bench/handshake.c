@@ -14,6 +14,7 @@
 #include "client-lib/tpmpsk-gnutls.h"
 #include "tests/bench/crew.h"
 #include "tests/bench/echo.h"
+#include "tests/bench/flood.h"
 #include "tests/swtpm/scene.h"
 
 #include <errno.h>
@@ -245,6 +246,8 @@ static int measure_echo(const void *how, size_t n, struct bench_result *ret)
 struct daemon_how {
 	const char *mode; /* of the key */
 	bool password;    /* authorisation, in place of encrypted sessions */
+	unsigned pairs;   /* 0: PAIRS */
+	bool flooded;     /* somebody else sends forged session identities */
 };
 
 static int measure_daemon(const void *context, size_t n, struct bench_result *ret)
@@ -254,6 +257,7 @@ static int measure_daemon(const void *context, size_t n, struct bench_result *re
 		.config = how->password ? "{\"audit\":\"off\",\"encrypt_sessions\":false}"
 					: "{\"audit\":\"off\"}",
 	};
+	struct flood flood = { 0 };
 	struct scene scene;
 	int r;
 
@@ -261,10 +265,15 @@ static int measure_daemon(const void *context, size_t n, struct bench_result *re
 	if (r < 0)
 		return r;
 	if (scene_psk_ok(&scene, "key", "generate", "bench", "--identity", identity, "--purpose",
-		    "session-identity", "--mode", how->mode, "--allow", "user:root", NULL) != 0)
+		    "session-identity", "--mode", how->mode, "--allow", "user:root", "--allow",
+		    "uid:65533:server", NULL) != 0)
 		r = -EIO;
+	if (r == 0 && how->flooded)
+		r = flood_init(&flood, scene.socket, identity);
 	if (r == 0)
-		r = crew_run(PAIRS, n, pair, &(const struct source){ .daemon = scene.socket }, ret);
+		r = crew_run(how->pairs ? how->pairs : PAIRS, n, pair,
+			&(const struct source){ .daemon = scene.socket }, ret);
+	flood_done(&flood);
 	scene_done(&scene);
 	return r;
 }
@@ -276,6 +285,8 @@ enum {
 	EPOCH_OF_ECHO,
 	STRICT,
 	STRICT_PASSWORD,
+	EPOCH_ONE,
+	EPOCH_FLOODED,
 	N_ROWS,
 };
 
@@ -301,6 +312,14 @@ static const struct bench_row rows[N_ROWS] = {
 	[STRICT_PASSWORD] = { .name = "session identity, strict, password",
 		DAEMON("strict", .password = true),
 		.base = &rows[STATIC] },
+	[EPOCH_ONE] = { .name = "session identity, epoch, one pair",
+		DAEMON("epoch", .pairs = 1),
+		.share = 0.5 },
+	[EPOCH_FLOODED] = { .name = "  the same beside a flood of forged ones",
+		DAEMON("epoch", .pairs = 1, .flooded = true),
+		.share = 0.5,
+		.base = &rows[EPOCH_ONE],
+		.p99_of_p99_max = 3 },
 };
 
 int main(int argc, char **argv)
