@@ -129,7 +129,7 @@ static int mac_by_tpm(void *context, unsigned object, const uint8_t *in, size_t 
 	struct mac_context *c = context;
 
 	if (object >= c->key->file.n_objects)
-		return -EINVAL;
+		return -EOPNOTSUPP;
 	return tpm_hmac(c->tpm, c->key->id + object, &c->key->file.objects[object], in, in_len, mac,
 		ret_len);
 }
@@ -145,8 +145,19 @@ static int derive(struct engine *e, struct job *job)
 static int create(struct engine *e, struct job *job)
 {
 	struct new_key *n = job->new_key;
+	int r = 0;
 
-	return tpm_create_hmac(e->tpm, n->secret_len ? n->secret : NULL, n->secret_len, &n->file);
+	keyfile_done(&n->file); /* what a TPM that was lost in the middle had made already */
+	if (n->n_secrets == 0)
+		return tpm_create_hmac(e->tpm, TPMPSK_DIGEST_SHA256, NULL, 0, &n->file);
+	for (size_t i = 0; r == 0 && i < n->n_secrets; i++) {
+		const struct key_secret *secret = &n->secrets[i];
+
+		if (secret->digest == TPMPSK_DIGEST_SHA384 && !tpm_info(e->tpm)->sha384)
+			continue;
+		r = tpm_create_hmac(e->tpm, secret->digest, secret->bytes, secret->len, &n->file);
+	}
+	return r;
 }
 
 static int adopt(struct engine *e, struct job *job)
@@ -267,7 +278,8 @@ static bool needs_no_load(void *context, const struct queue_entry *entry)
 	const struct engine *e = context;
 	const struct job *job = list_entry((struct queue_entry *)entry, struct job, entry);
 
-	return !job->key || (e->tpm && tpm_is_loaded(e->tpm, job->key->id));
+	return !job->key ||
+	       (e->tpm && tpm_is_loaded(e->tpm, job->key->id + purpose_object(&job->derive)));
 }
 
 static void *tpm_thread(void *context)

@@ -27,6 +27,7 @@
 #include "daemon/keydir.h"
 
 #include "daemon/file.h"
+#include "daemon/key_secrets.h"
 #include "daemon/log.h"
 #include "daemon/text.h"
 
@@ -407,6 +408,12 @@ int keydir_read(const struct keydir *d, const char *name, struct policy *ret_pol
 	if (r < 0)
 		return r;
 	r = read_keyfile(d, name, ret_file, error);
+	if (r == 0 && !key_secrets_count_ok(policy.purpose, ret_file->n_objects)) {
+		r = fail(error, -EBADMSG,
+			"%s/%s.pem: holds %zu keys, and no key for %s has so many", d->path, name,
+			ret_file->n_objects, tpmpsk_purpose_name(policy.purpose));
+		keyfile_done(ret_file);
+	}
 	if (r < 0) {
 		policy_done(&policy);
 		return r;

@@ -156,13 +156,15 @@ static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 		snprintf(error, POLICY_ERROR_SIZE, "there is a key for that identity and purpose");
 		return TPMPSK_STATUS_EXISTS;
 	}
-	if (opcode == TPMPSK_OP_KEY_IMPORT && m->payload_len <= sizeof(ret->secret)) {
-		memcpy(ret->secret, m->payload, m->payload_len);
-		ret->secret_len = m->payload_len;
-	} else if (opcode == TPMPSK_OP_KEY_IMPORT) {
-		/* HMAC defines a key longer than its block to be its hash: RFC 2104, section 2. */
-		crypto_hash_sha256(ret->secret, m->payload, m->payload_len);
-		ret->secret_len = crypto_hash_sha256_BYTES;
+	if (opcode != TPMPSK_OP_KEY_IMPORT && key_secrets_import_only(ret->policy.purpose)) {
+		snprintf(error, POLICY_ERROR_SIZE,
+			"a key for %s is made from the PSK that the peer has, too: import it",
+			tpmpsk_purpose_name(ret->policy.purpose));
+		return TPMPSK_STATUS_UNSUPPORTED;
+	}
+	if (opcode == TPMPSK_OP_KEY_IMPORT) {
+		ret->n_secrets = key_secrets_make(
+			ret->policy.purpose, m->payload, m->payload_len, ret->secrets);
 	} else if (opcode == TPMPSK_OP_KEY_ADOPT) {
 		r = keyfile_decode((const char *)m->payload, m->payload_len, &ret->file, &why);
 		if (r == 0 && ret->file.n_objects != 1) {

@@ -7,16 +7,16 @@
 #ifndef TPMPSK_DAEMON_NEW_KEY_H
 #define TPMPSK_DAEMON_NEW_KEY_H
 
+#include "daemon/key_secrets.h"
 #include "daemon/policy.h"
-#include "daemon/tpm.h"
 #include "keys/keyfile.h"
 #include "proto/message.h"
 
 struct new_key {
 	char name[TPMPSK_KEY_NAME_MAX + 1];
 	struct policy policy;
-	size_t secret_len; /* 0: the TPM's own randomness */
-	uint8_t secret[TPM_HMAC_KEY_MAX];
+	size_t n_secrets; /* 0: the TPM's own randomness */
+	struct key_secret secrets[KEYFILE_OBJECTS_MAX];
 	struct keyfile file;
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/purpose.h"
 
+#include "daemon/hash.h"
+#include "daemon/kdf.h"
+#include "daemon/key_secrets.h"
 #include "daemon/session_identity.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
@@ -11,28 +13,17 @@
 void purpose_digest(
 	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
 {
-	if (tpmpsk_scheme_digest_size(scheme) == SHA384_SIZE)
-		sha384(in, in_len, digest);
-	else
-		crypto_hash_sha256(digest, in, in_len);
+	hash_of(tpmpsk_scheme_digest_size(scheme) == SHA384_SIZE ? TPMPSK_DIGEST_SHA384
+								 : TPMPSK_DIGEST_SHA256,
+		in, in_len, digest);
 }
 
-/* The answer is one HMAC, whole. */
+/* The answer is one HMAC-SHA256, whole. */
 static int one_mac(
 	const struct mac *mac, const uint8_t *in, size_t in_len, struct tpmpsk_derived *ret)
 {
-	uint8_t out[PURPOSE_MAC_MAX];
-	size_t len;
-	int r;
-
-	r = mac->compute(mac->context, 0, in, in_len, out, &len);
-	if (r < 0)
-		return r;
-	assert(len <= sizeof(out) && len <= sizeof(ret->secret));
-	memcpy(ret->secret, out, len);
-	ret->secret_len = len;
-	sodium_memzero(out, sizeof(out));
-	return 0;
+	ret->secret_len = tpmpsk_digest_size(TPMPSK_DIGEST_SHA256);
+	return kdf_mac(mac, KEY_OBJECT_ONLY, TPMPSK_DIGEST_SHA256, in, in_len, ret->secret);
 }
 
 /* psk = HMAC(K, "pre master secret" || client_random || server_random) */
@@ -81,8 +72,8 @@ static int derive_exporter_mac(
 static int derive_exporter_kdf(
 	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
 {
-	uint8_t message[4 + TPMPSK_EKM_MAX + 4], out[PURPOSE_MAC_MAX];
-	size_t mac_len, done = 0;
+	uint8_t message[4 + TPMPSK_EKM_MAX + 4], out[MAC_SIZE_MAX];
+	size_t mac_len = tpmpsk_digest_size(TPMPSK_DIGEST_SHA256), done = 0;
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && done < q->exporter.length; i++) {
@@ -95,7 +86,7 @@ static int derive_exporter_kdf(
 		tpmpsk_write_u32(&w, 8 * (uint32_t)q->exporter.length);
 		r = tpmpsk_writer_finish(&w, &len);
 		if (r == 0)
-			r = mac->compute(mac->context, 0, message, len, out, &mac_len);
+			r = kdf_mac(mac, KEY_OBJECT_ONLY, TPMPSK_DIGEST_SHA256, message, len, out);
 		if (r < 0)
 			break;
 		part = q->exporter.length - done;
@@ -107,6 +98,66 @@ static int derive_exporter_kdf(
 	sodium_memzero(message, sizeof(message));
 	sodium_memzero(out, sizeof(out));
 	return r;
+}
+
+/* master_secret = the first 48 bytes of P_hash(premaster, label || seed), RFC 5246, section 8.1, and RFC 7627, section 4 */
+static int derive_tls12_master(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	const struct tpmpsk_tls12_master *in = &q->tls12_master;
+	uint8_t seed[2 * TPMPSK_RANDOM_SIZE];
+	const char *label = "extended master secret";
+	size_t seed_len = tpmpsk_digest_size(in->digest);
+
+	if (in->label == TPMPSK_TLS12_MASTER) {
+		label = "master secret";
+		memcpy(seed, in->client_random, TPMPSK_RANDOM_SIZE);
+		memcpy(seed + TPMPSK_RANDOM_SIZE, in->server_random, TPMPSK_RANDOM_SIZE);
+		seed_len = sizeof(seed);
+	} else {
+		memcpy(seed, in->session_hash, seed_len);
+	}
+	ret->secret_len = TPMPSK_MASTER_SECRET_SIZE;
+	return kdf_p_hash(mac, purpose_object(q), in->digest, label, seed, seed_len, ret->secret,
+		ret->secret_len);
+}
+
+/* binder = HMAC(finished key, transcript hash), handshake secret = HMAC(derived, shared secret): RFC 8446, sections 4.4.4 and 7.1 */
+static int derive_tls13_schedule(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	const struct tpmpsk_tls13_schedule *in = &q->tls13_schedule;
+	bool binder = in->step == TPMPSK_TLS13_BINDER;
+
+	ret->secret_len = tpmpsk_digest_size(in->digest);
+	return kdf_mac(mac, purpose_object(q), in->digest,
+		binder ? in->transcript_hash : in->shared,
+		binder ? tpmpsk_digest_size(in->digest) : in->shared_len, ret->secret);
+}
+
+/* ipskx = HKDF-Expand-Label(epskx, "derived psk", Hash(ImportedIdentity), L), RFC 9258, section 5.1 */
+static int derive_psk_import(
+	const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
+{
+	const struct tpmpsk_psk_import *in = &q->psk_import;
+	uint8_t imported[2 + TPMPSK_IDENTITY_MAX + 2 + TPMPSK_CONTEXT_MAX + 2 + 2];
+	uint8_t hash[TPMPSK_DIGEST_SIZE_MAX];
+	struct tpmpsk_writer w;
+	size_t len;
+	int r;
+
+	tpmpsk_writer_init(&w, imported, sizeof(imported));
+	tpmpsk_write_var16(&w, q->identity, q->identity_len);
+	tpmpsk_write_var16(&w, in->context, in->context_len);
+	tpmpsk_write_u16(&w, in->target_protocol);
+	tpmpsk_write_u16(&w, in->target_kdf);
+	r = tpmpsk_writer_finish(&w, &len);
+	if (r < 0)
+		return r;
+	hash_of(in->digest, imported, len, hash);
+	ret->secret_len = tpmpsk_digest_size(in->target_kdf);
+	return kdf_expand_label(mac, purpose_object(q), in->digest, "derived psk", hash,
+		tpmpsk_digest_size(in->digest), ret->secret, ret->secret_len);
 }
 
 /*
@@ -148,6 +199,9 @@ static const struct purpose {
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { derive_exporter_kdf },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { derive_exporter_mac },
 	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { derive_certificate_verify },
+	[TPMPSK_PURPOSE_TLS12_MASTER] = { derive_tls12_master },
+	[TPMPSK_PURPOSE_TLS13_SCHEDULE] = { derive_tls13_schedule },
+	[TPMPSK_PURPOSE_PSK_IMPORT] = { derive_psk_import },
 };
 
 int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
@@ -162,6 +216,22 @@ int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct 
 		*ret = out;
 	sodium_memzero(&out, sizeof(out));
 	return r;
+}
+
+unsigned purpose_object(const struct tpmpsk_derive *q)
+{
+	switch (q->purpose) {
+	case TPMPSK_PURPOSE_TLS12_MASTER:
+		return key_secrets_object(q->purpose, q->tls12_master.digest, KEY_OBJECT_ONLY);
+	case TPMPSK_PURPOSE_TLS13_SCHEDULE:
+		return key_secrets_object(q->purpose, q->tls13_schedule.digest,
+			q->tls13_schedule.step == TPMPSK_TLS13_BINDER ? KEY_OBJECT_TLS13_BINDER
+								      : KEY_OBJECT_TLS13_DERIVED);
+	case TPMPSK_PURPOSE_PSK_IMPORT:
+		return key_secrets_object(q->purpose, q->psk_import.digest, KEY_OBJECT_ONLY);
+	default:
+		return KEY_OBJECT_ONLY;
+	}
 }
 
 uint32_t purpose_known(void)

@@ -9,36 +9,25 @@
 #define TPMPSK_DAEMON_PURPOSE_H
 
 #include "daemon/sha384.h"
+#include "daemon/mac.h"
 #include "proto/derive.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define PURPOSE_MAC_MAX 48 /* bytes of the longest HMAC */
-
-struct mac {
-	/*
-	 * HMAC under the key's object number `object` (a key of one object has number 0). mac has room for PURPOSE_MAC_MAX bytes.
-	 * 0 or -errno.
-	 */
-	int (*compute)(void *context, unsigned object, const uint8_t *in, size_t in_len,
-		uint8_t *mac, size_t *ret_len);
-	void *context;
-	/*
-	 * For the purposes with a signing key: its signature over a digest of the size that the scheme has, as TLS encodes it. signature
-	 * has room for TPMPSK_SIGNATURE_MAX bytes. 0 or -errno. NULL: this is no signing key.
-	 */
-	int (*sign)(void *context, enum tpmpsk_scheme scheme, const uint8_t *digest,
-		uint8_t *signature, size_t *ret_len);
-};
-
-/* 0, or the mac's -errno; ret is written on success only. The request has been decoded by the protocol's own checks. */
+/*
+ * 0, or the mac's -errno, or -EINVAL when its object is not what the purpose takes; ret is written on success only. The request has been
+ * decoded by the protocol's own checks.
+ */
 int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret)
 	__attribute__((warn_unused_result));
 
 /* What a key of a scheme signs instead of `in` itself; tpmpsk_scheme_digest_size() bytes. */
 void purpose_digest(
 	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE]);
+
+/* The number of the key's object that the derivation needs first, or 0. */
+unsigned purpose_object(const struct tpmpsk_derive *q);
 
 /* Bit n: purpose number n is known. */
 uint32_t purpose_known(void);

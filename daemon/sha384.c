@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-void sha384(const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
+void sha384_init(crypto_hash_sha512_state *state)
 {
 	static const uint64_t beginning[8] = {
 		UINT64_C(0xcbbb9d5dc1059ed8),
@@ -16,12 +16,19 @@ void sha384(const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
 		UINT64_C(0xdb0c2e0d64f98fa7),
 		UINT64_C(0x47b5481dbefa4fa4),
 	};
+
+	crypto_hash_sha512_init(state);
+	_Static_assert(
+		sizeof(state->state) == sizeof(beginning), "the state is public in sodium.h");
+	memcpy(state->state, beginning, sizeof(beginning));
+}
+
+void sha384(const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
+{
 	crypto_hash_sha512_state state;
 	uint8_t whole[crypto_hash_sha512_BYTES];
 
-	crypto_hash_sha512_init(&state);
-	_Static_assert(sizeof(state.state) == sizeof(beginning), "the state is public in sodium.h");
-	memcpy(state.state, beginning, sizeof(beginning));
+	sha384_init(&state);
 	crypto_hash_sha512_update(&state, in, in_len);
 	crypto_hash_sha512_final(&state, whole); /* wipes the state */
 	memcpy(digest, whole, SHA384_SIZE);

@@ -6,10 +6,14 @@
 #ifndef TPMPSK_DAEMON_SHA384_H
 #define TPMPSK_DAEMON_SHA384_H
 
+#include <sodium.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define SHA384_SIZE 48
+
+/* For more than one piece: libsodium's SHA-512 from here on, of whose output the first SHA384_SIZE bytes count. */
+void sha384_init(crypto_hash_sha512_state *state);
 
 void sha384(const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE]);
 

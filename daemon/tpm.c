@@ -88,6 +88,7 @@ static int read_info(struct tpm *t)
 	_Static_assert(TPM2_PT_FIRMWARE_VERSION_2 - TPM2_PT_MANUFACTURER == N - 1, "in one row");
 	UINT32 values[N] = { 0 };
 	_cleanup_capability_ *commands = NULL;
+	_cleanup_capability_ *algorithms = NULL;
 	int r;
 
 	r = get_properties(t, TPM2_PT_MANUFACTURER, N, values);
@@ -107,6 +108,12 @@ static int read_info(struct tpm *t)
 	t->info.one_shot_hmac = commands->data.command.count > 0 &&
 				(commands->data.command.commandAttributes[0] &
 					TPMA_CC_COMMANDINDEX_MASK) == TPM2_CC_HMAC;
+	/* In the same way, from SHA-384 on. */
+	r = get_capability(t, TPM2_CAP_ALGS, TPM2_ALG_SHA384, 1, &algorithms);
+	if (r < 0)
+		return r;
+	t->info.sha384 = algorithms->data.algorithms.count > 0 &&
+			 algorithms->data.algorithms.algProperties[0].alg == TPM2_ALG_SHA384;
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 #define TPMPSK_DAEMON_TPM_H
 
 #include "keys/keyfile.h"
+#include "proto/digest.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@
 
 #define TPM_MAC_MAX 48      /* bytes of the longest HMAC (SHA-384) */
 #define TPM_INPUT_MAX 1024  /* bytes that one TPM2_HMAC takes (TPM2B_MAX_BUFFER) */
-#define TPM_HMAC_KEY_MAX 64 /* bytes of an HMAC-SHA256 key */
+#define TPM_HMAC_KEY_MAX 64 /* bytes of an HMAC-SHA256 key; one for SHA-384 has twice that */
 #define TPM_NAME_MAX 66     /* bytes of an object's name: a hash algorithm and the longest digest */
 #define TPM_PATIENCE_MS 2000
 
@@ -44,9 +45,9 @@ struct tpm_name {
 };
 
 struct tpm_options {
-	const char *tcti;      /* as the TCTI loader takes it, "device:/dev/tpmrm0" */
-	bool encrypt_sessions; /* to derive with; creating a key always is encrypted */
-	bool quiet;            /* the caller tells by itself that there is no TPM */
+	const char *tcti;        /* as the TCTI loader takes it, "device:/dev/tpmrm0" */
+	bool encrypt_sessions;   /* to derive with; creating a key always is encrypted */
+	bool quiet;              /* the caller tells by itself that there is no TPM */
 	struct tpm_name primary; /* what the primary key must be; none: whatever it is */
 };
 
@@ -56,6 +57,7 @@ struct tpm_info {
 	char vendor[17];
 	uint32_t firmware[2]; /* TPM_PT_FIRMWARE_VERSION_1 and _2 */
 	bool shared;          /* behind a resource manager: others use this TPM too */
+	bool sha384;          /* has SHA-384 besides SHA-256 */
 	bool one_shot_hmac;   /* has TPM2_HMAC; else HMAC_Start and SequenceComplete are used */
 	unsigned slots;       /* objects besides the primary key that are kept loaded */
 };
@@ -106,12 +108,12 @@ bool tpm_is_loaded(const struct tpm *t, uint64_t id);
 void tpm_forget(struct tpm *t, uint64_t id);
 
 /*
- * Makes an HMAC-SHA256 key under the primary key, from a secret of 1 to TPM_HMAC_KEY_MAX bytes or,
- * with secret NULL, from the TPM's own randomness, and adds it to kf. Always in an encrypted
+ * Makes an HMAC key for a hash under the primary key, from a secret of 1 byte to a block of the hash
+ * or, with secret NULL, from the TPM's own randomness, and adds it to kf. Always in an encrypted
  * session. No copy of the secret stays in this process.
  */
-int tpm_create_hmac(struct tpm *t, const uint8_t *secret, size_t secret_len, struct keyfile *kf)
-	__attribute__((warn_unused_result));
+int tpm_create_hmac(struct tpm *t, enum tpmpsk_digest digest, const uint8_t *secret,
+	size_t secret_len, struct keyfile *kf) __attribute__((warn_unused_result));
 
 /* Loads an object and lets go of it: 0 proves that it is of this TPM, under this primary key. */
 int tpm_try_load(struct tpm *t, const struct keyfile_object *object)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Making keys: the primary key, and HMAC keys below it. */
+#include "daemon/hash.h"
 #include "daemon/tpm_internal.h"
 
 #include "daemon/log.h"
@@ -101,6 +102,7 @@ int tpm_make_primary(struct tpm *t)
 }
 
 struct create_call {
+	enum tpmpsk_digest digest;
 	const uint8_t *secret;
 	size_t secret_len;
 	struct keyfile *kf;
@@ -157,6 +159,9 @@ static int create(struct tpm *t, const struct create_call *c)
 	TSS2_RC rc;
 	int r;
 
+	if (c->digest == TPMPSK_DIGEST_SHA384)
+		template.publicArea.parameters.keyedHashDetail.scheme.details.hmac.hashAlg =
+			TPM2_ALG_SHA384;
 	if (c->secret)
 		memcpy(sensitive.sensitive.data.buffer, c->secret, c->secret_len);
 	else
@@ -192,10 +197,11 @@ static int create_call(struct tpm *t, void *arg)
 	return r;
 }
 
-int tpm_create_hmac(struct tpm *t, const uint8_t *secret, size_t secret_len, struct keyfile *kf)
+int tpm_create_hmac(struct tpm *t, enum tpmpsk_digest digest, const uint8_t *secret,
+	size_t secret_len, struct keyfile *kf)
 {
-	struct create_call call = { secret, secret ? secret_len : 0, kf };
+	struct create_call call = { digest, secret, secret ? secret_len : 0, kf };
 
-	assert(!secret || (secret_len >= 1 && secret_len <= TPM_HMAC_KEY_MAX));
+	assert(!secret || (secret_len >= 1 && secret_len <= hash_block_size(digest)));
 	return tpm_retry(t, create_call, &call);
 }

@@ -20,7 +20,8 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_sys.h>
 
-#define SPARE_MS 1000 /* a key used within this time is in use */
+#define SPARE_MS 1000    /* a key used within this time is in use */
+#define PASSWORD_AREA 13 /* bytes that authorisation by an empty password adds to a command */
 
 struct loaded_key {
 	ESYS_TR handle;
@@ -290,8 +291,8 @@ static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, ESYS_TR auth, TPMI_A
 	TSS2_RC rc;
 
 	do
-		rc = Esys_HMAC_Start(t->esys, key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth, hash,
-			&sequence);
+		rc = Esys_HMAC_Start(
+			t->esys, key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth, hash, &sequence);
 	while (tpm_made_room(t, rc, key));
 	if (rc != TSS2_RC_SUCCESS)
 		return rc;
@@ -303,14 +304,19 @@ static TSS2_RC hmac_by_sequence(struct tpm *t, ESYS_TR key, ESYS_TR auth, TPMI_A
 }
 
 /*
- * SAPI keeps the last answer in the buffer that it builds commands in, and decryption leaves a copy
- * on the stack. An HMAC of zeroes, marshalled and never sent, covers the former.
+ * SAPI keeps the last answer in the buffer that it builds commands in, with the end of the command
+ * behind it, and decryption leaves a copy on the stack. An HMAC of zeroes, marshalled and never sent,
+ * covers the former: it has no authorisation in front of its input, so a password's is added. (A
+ * session has more in front, and its input is encrypted.)
  */
-static void wipe_answer(struct tpm *t)
+static void wipe_buffer(struct tpm *t, size_t in_len)
 {
-	static const TPM2B_MAX_BUFFER zeroes = { .size = TPM_MAC_MAX };
+	const size_t len = in_len + PASSWORD_AREA;
+	TPM2B_MAX_BUFFER zeroes = { .size = TPM_MAC_MAX };
 	TSS2_SYS_CONTEXT *sys;
 
+	if (len > zeroes.size)
+		zeroes.size = (UINT16)(len < TPM_INPUT_MAX ? len : TPM_INPUT_MAX);
 	if (Esys_GetSysContext(t->esys, &sys) == TSS2_RC_SUCCESS)
 		(void)!Tss2_Sys_HMAC_Prepare(sys, TPM2_RH_NULL, &zeroes, TPM2_ALG_SHA256);
 	sodium_stackzero(STACK_TO_WIPE);
@@ -335,17 +341,16 @@ static int hmac(struct tpm *t, const struct loaded_key *key, ESYS_TR auth, const
 	r = tpm_check(t, rc, "compute an HMAC");
 	if (tpm_rc_is_auth(rc))
 		r = auth == t->session ? tpm_session_check(t) : -EACCES;
-	if (r < 0)
-		return r;
-	if (out->size == hash_size(key->hash)) {
+	if (r == 0 && out->size == hash_size(key->hash)) {
 		memcpy(mac, out->buffer, out->size);
 		*ret_mac_len = out->size;
-	} else {
+	} else if (r == 0) {
 		r = -EIO;
 	}
-	sodium_memzero(out, sizeof(*out));
+	if (out)
+		sodium_memzero(out, sizeof(*out));
 	Esys_Free(out);
-	wipe_answer(t);
+	wipe_buffer(t, in_len);
 	return r;
 }
 

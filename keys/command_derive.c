@@ -13,11 +13,11 @@
 static const struct option derive_options[] = {
 	{ "--identity", "ID", "the PSK identity", false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
-	{ "--purpose", "P",
-		"tls12-session, session-identity, exporter-kdf, exporter-mac or certificate-verify",
+	{ "--purpose", "P", "that of a key: see 'tpm-psk key import --help'", false },
+	{ "--client-random", "HEX",
+		"tls12-session, tls12-master: 32 bytes; tls12-session also 28, without the time",
 		false },
-	{ "--client-random", "HEX", "tls12-session: 32 bytes, or 28 without the time", false },
-	{ "--server-random", "HEX", "tls12-session: as many bytes", false },
+	{ "--server-random", "HEX", "tls12-session, tls12-master: as many bytes", false },
 	{ "--role", "R",
 		"client or server; for session-identity, client makes one and server takes one as "
 		"ID",
@@ -25,10 +25,23 @@ static const struct option derive_options[] = {
 	{ "--handshake", "HEX", "session-identity, server: names the handshake", false },
 	{ "--ekm", "HEX", "exporter-kdf, exporter-mac: what the TLS exporter gave", false },
 	{ "--length", "N", "exporter-kdf: bytes wanted, 16 to 64 (32)", false },
+	{ "--hash", "H", "tls12-master, tls13-schedule, psk-import: sha256 (the default) or sha384",
+		false },
+	{ "--session-hash", "HEX", "tls12-master: for the extended master secret, no randoms then",
+		false },
+	{ "--transcript", "HEX",
+		"tls13-schedule, for the binder, and certificate-verify: the transcript hash, 32 "
+		"or 48 "
+		"bytes",
+		false },
+	{ "--shared-secret", "HEX", "tls13-schedule: for the handshake secret, 32 to 1024 bytes",
+		false },
+	{ "--context", "HEX", "psk-import: up to 1024 bytes (none)", false },
+	{ "--target-protocol", "P", "psk-import: tls13 (the default) or dtls13", false },
+	{ "--target-kdf", "H", "psk-import: sha256 or sha384 (as --hash)", false },
 	{ "--algorithm", "A",
 		"certificate-verify: the key's, ecdsa-p256 (default), ecdsa-p384, rsa-2048",
 		false },
-	{ "--transcript", "HEX", "certificate-verify: the transcript hash, 32 or 48 bytes", false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -107,6 +120,106 @@ static enum exit_code fill_exporter(struct invocation *call, struct tpmpsk_deriv
 	return EXIT_DONE;
 }
 
+/* --hash or another such option; SHA-256 unless fallback says otherwise. 0 when it is neither. */
+static uint8_t option_digest(const struct options *o, const char *name, uint8_t fallback)
+{
+	const char *word = options_get(o, name);
+
+	return word ? (uint8_t)tpmpsk_digest_by_name(word) : fallback;
+}
+
+static enum exit_code read_hash(struct invocation *call, uint8_t *ret)
+{
+	*ret = option_digest(&call->options, "--hash", TPMPSK_DIGEST_SHA256);
+	return *ret ? EXIT_DONE : usage(call, "--hash is sha256 or sha384");
+}
+
+/* Bytes that have the size of the hash. */
+static bool option_of_hash_size(
+	const struct options *o, const char *name, uint8_t *buf, uint8_t digest)
+{
+	size_t len = 0;
+
+	return option_hex(o, name, buf, TPMPSK_DIGEST_SIZE_MAX, &len) == 0 &&
+	       len == tpmpsk_digest_size(digest);
+}
+
+static enum exit_code fill_tls12_master(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_tls12_master *in = &q->tls12_master;
+	const struct options *o = &call->options;
+	bool extended = options_get(o, "--session-hash");
+	size_t client_len = 0, server_len = 0;
+	enum exit_code code = read_hash(call, &in->digest);
+
+	if (code != EXIT_DONE)
+		return code;
+	in->label = extended ? TPMPSK_TLS12_EXTENDED_MASTER : TPMPSK_TLS12_MASTER;
+	if (extended && (options_get(o, "--client-random") || options_get(o, "--server-random")))
+		return usage(call, "--session-hash stands in place of the randoms");
+	if (extended && !option_of_hash_size(o, "--session-hash", in->session_hash, in->digest))
+		return usage(
+			call, "--session-hash is %zu bytes in hex", tpmpsk_digest_size(in->digest));
+	if (!extended &&
+		(option_hex(o, "--client-random", in->client_random, TPMPSK_RANDOM_SIZE,
+			 &client_len) < 0 ||
+			option_hex(o, "--server-random", in->server_random, TPMPSK_RANDOM_SIZE,
+				&server_len) < 0 ||
+			client_len != TPMPSK_RANDOM_SIZE || server_len != TPMPSK_RANDOM_SIZE))
+		return usage(call,
+			"--client-random and --server-random are %d bytes in hex; else "
+			"--session-hash is needed",
+			TPMPSK_RANDOM_SIZE);
+	return EXIT_DONE;
+}
+
+static enum exit_code fill_tls13_schedule(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_tls13_schedule *in = &q->tls13_schedule;
+	const struct options *o = &call->options;
+	bool binder = options_get(o, "--transcript");
+	enum exit_code code = read_hash(call, &in->digest);
+
+	if (code != EXIT_DONE)
+		return code;
+	in->step = binder ? TPMPSK_TLS13_BINDER : TPMPSK_TLS13_HANDSHAKE_SECRET;
+	if (binder == !!options_get(o, "--shared-secret"))
+		return usage(call, "one of --transcript and --shared-secret is needed");
+	if (binder && !option_of_hash_size(o, "--transcript", in->transcript_hash, in->digest))
+		return usage(
+			call, "--transcript is %zu bytes in hex", tpmpsk_digest_size(in->digest));
+	/* What else is wrong with it, the daemon says. */
+	if (!binder && option_hex(o, "--shared-secret", in->shared, sizeof(in->shared),
+			       &in->shared_len) < 0)
+		return usage(call, "--shared-secret is %d to %d bytes in hex", TPMPSK_SHARED_MIN,
+			TPMPSK_SHARED_MAX);
+	return EXIT_DONE;
+}
+
+static enum exit_code fill_psk_import(struct invocation *call, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_psk_import *in = &q->psk_import;
+	const struct options *o = &call->options;
+	const char *protocol = options_get(o, "--target-protocol");
+	enum exit_code code = read_hash(call, &in->digest);
+
+	if (code != EXIT_DONE)
+		return code;
+	if (!protocol || strcmp(protocol, "tls13") == 0)
+		in->target_protocol = TPMPSK_IMPORT_TLS13;
+	else if (strcmp(protocol, "dtls13") == 0)
+		in->target_protocol = TPMPSK_IMPORT_DTLS13;
+	else
+		return usage(call, "--target-protocol is tls13 or dtls13");
+	in->target_kdf = option_digest(o, "--target-kdf", in->digest);
+	if (in->target_kdf == 0)
+		return usage(call, "--target-kdf is sha256 or sha384");
+	if (options_get(o, "--context") &&
+		option_hex(o, "--context", in->context, sizeof(in->context), &in->context_len) < 0)
+		return usage(call, "--context is at most %d bytes in hex", TPMPSK_CONTEXT_MAX);
+	return EXIT_DONE;
+}
+
 static enum exit_code fill_certificate_verify(struct invocation *call, struct tpmpsk_derive *q)
 {
 	struct tpmpsk_certificate_verify *in = &q->certificate_verify;
@@ -135,15 +248,26 @@ static enum exit_code check_options(struct invocation *call, uint8_t purpose)
 		const char *option;
 		unsigned purposes; /* bit n: purpose number n */
 	} table[] = {
-		{ "--client-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
-		{ "--server-random", 1u << TPMPSK_PURPOSE_TLS12_SESSION },
+		{ "--client-random",
+			1u << TPMPSK_PURPOSE_TLS12_SESSION | 1u << TPMPSK_PURPOSE_TLS12_MASTER },
+		{ "--server-random",
+			1u << TPMPSK_PURPOSE_TLS12_SESSION | 1u << TPMPSK_PURPOSE_TLS12_MASTER },
 		{ "--role", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
 				    1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
 		{ "--handshake", 1u << TPMPSK_PURPOSE_SESSION_IDENTITY },
 		{ "--ekm", 1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC },
 		{ "--length", 1u << TPMPSK_PURPOSE_EXPORTER_KDF },
 		{ "--algorithm", 1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
-		{ "--transcript", 1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
+		{ "--transcript", 1u << TPMPSK_PURPOSE_TLS13_SCHEDULE |
+					  1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY },
+		{ "--hash", 1u << TPMPSK_PURPOSE_TLS12_MASTER |
+				    1u << TPMPSK_PURPOSE_TLS13_SCHEDULE |
+				    1u << TPMPSK_PURPOSE_PSK_IMPORT },
+		{ "--session-hash", 1u << TPMPSK_PURPOSE_TLS12_MASTER },
+		{ "--shared-secret", 1u << TPMPSK_PURPOSE_TLS13_SCHEDULE },
+		{ "--context", 1u << TPMPSK_PURPOSE_PSK_IMPORT },
+		{ "--target-protocol", 1u << TPMPSK_PURPOSE_PSK_IMPORT },
+		{ "--target-kdf", 1u << TPMPSK_PURPOSE_PSK_IMPORT },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -160,6 +284,9 @@ static enum exit_code (*const fill[TPMPSK_PURPOSE_COUNT])(
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = fill_session_identity,
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = fill_exporter,
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = fill_exporter,
+	[TPMPSK_PURPOSE_TLS12_MASTER] = fill_tls12_master,
+	[TPMPSK_PURPOSE_TLS13_SCHEDULE] = fill_tls13_schedule,
+	[TPMPSK_PURPOSE_PSK_IMPORT] = fill_psk_import,
 	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = fill_certificate_verify,
 };
 

@@ -85,6 +85,135 @@ static void read_exporter_kdf(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
 		tpmpsk_reader_fail(r);
 }
 
+/* A digest's number; 0, and the reader failed, when it is none. */
+static uint8_t read_digest(struct tpmpsk_reader *r)
+{
+	uint8_t digest = tpmpsk_read_u8(r);
+
+	if (tpmpsk_digest_size(digest) > 0)
+		return digest;
+	tpmpsk_reader_fail(r);
+	return 0;
+}
+
+/* Bytes that must be so many; at most TPMPSK_DIGEST_SIZE_MAX. */
+static void read_exactly(struct tpmpsk_reader *r, uint8_t *dst, size_t len)
+{
+	if (tpmpsk_read_var8(r, dst, len) != len)
+		tpmpsk_reader_fail(r);
+}
+
+static void write_tls12_master(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct tpmpsk_tls12_master *in = &q->tls12_master;
+
+	tpmpsk_write_u8(w, in->digest);
+	tpmpsk_write_u8(w, in->label);
+	if (in->label == TPMPSK_TLS12_EXTENDED_MASTER) {
+		tpmpsk_write_var8(w, in->session_hash, tpmpsk_digest_size(in->digest));
+		return;
+	}
+	tpmpsk_write_var8(w, in->client_random, sizeof(in->client_random));
+	tpmpsk_write_var8(w, in->server_random, sizeof(in->server_random));
+}
+
+static void read_tls12_master(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_tls12_master *in = &q->tls12_master;
+
+	in->digest = read_digest(r);
+	in->label = tpmpsk_read_u8(r);
+	if (q->role != TPMPSK_ROLE_NONE)
+		tpmpsk_reader_fail(r);
+	if (in->label == TPMPSK_TLS12_MASTER) {
+		read_exactly(r, in->client_random, sizeof(in->client_random));
+		read_exactly(r, in->server_random, sizeof(in->server_random));
+	} else if (in->label == TPMPSK_TLS12_EXTENDED_MASTER) {
+		read_exactly(r, in->session_hash, tpmpsk_digest_size(in->digest));
+	} else {
+		tpmpsk_reader_fail(r);
+	}
+}
+
+static void write_tls13_schedule(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct tpmpsk_tls13_schedule *in = &q->tls13_schedule;
+
+	tpmpsk_write_u8(w, in->digest);
+	tpmpsk_write_u8(w, in->step);
+	if (in->step == TPMPSK_TLS13_BINDER)
+		tpmpsk_write_var8(w, in->transcript_hash, tpmpsk_digest_size(in->digest));
+	else if (in->shared_len <= sizeof(in->shared))
+		tpmpsk_write_var16(w, in->shared, in->shared_len);
+	else
+		tpmpsk_writer_fail(w);
+}
+
+/*
+ * Without (EC)DHE, zeroes stand in place of the shared secret, and what came of them would be a
+ * constant of the PSK. No group gives them either: RFC 8446, section 7.4.2. In constant time.
+ */
+static void read_shared(struct tpmpsk_reader *r, struct tpmpsk_tls13_schedule *in)
+{
+	uint8_t any = 0;
+
+	in->shared_len = tpmpsk_read_var16(r, in->shared, sizeof(in->shared));
+	for (size_t i = 0; i < in->shared_len; i++)
+		any |= in->shared[i];
+	if (in->shared_len < TPMPSK_SHARED_MIN || any == 0)
+		tpmpsk_reader_fail(r);
+}
+
+static void read_tls13_schedule(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_tls13_schedule *in = &q->tls13_schedule;
+
+	in->digest = read_digest(r);
+	in->step = tpmpsk_read_u8(r);
+	if (q->role != TPMPSK_ROLE_NONE)
+		tpmpsk_reader_fail(r);
+	if (in->step == TPMPSK_TLS13_BINDER)
+		read_exactly(r, in->transcript_hash, tpmpsk_digest_size(in->digest));
+	else if (in->step == TPMPSK_TLS13_HANDSHAKE_SECRET)
+		read_shared(r, in);
+	else
+		tpmpsk_reader_fail(r);
+}
+
+static void write_psk_import(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
+{
+	const struct tpmpsk_psk_import *in = &q->psk_import;
+
+	tpmpsk_write_u8(w, in->digest);
+	tpmpsk_write_u16(w, in->target_protocol);
+	tpmpsk_write_u16(w, in->target_kdf);
+	if (in->context_len <= sizeof(in->context))
+		tpmpsk_write_var16(w, in->context, in->context_len);
+	else
+		tpmpsk_writer_fail(w);
+}
+
+/* TLS 1.3 (0x0304), DTLS 1.3 (0xfefc) or later: RFC 9258, section 5.1, forbids earlier ones. */
+static bool is_import_target(uint16_t protocol)
+{
+	uint8_t major = (uint8_t)(protocol >> 8), minor = (uint8_t)protocol;
+
+	return (major == 0x03 && minor >= 0x04) || (major == 0xfe && minor <= 0xfc);
+}
+
+static void read_psk_import(struct tpmpsk_reader *r, struct tpmpsk_derive *q)
+{
+	struct tpmpsk_psk_import *in = &q->psk_import;
+
+	in->digest = read_digest(r);
+	in->target_protocol = tpmpsk_read_u16(r);
+	in->target_kdf = tpmpsk_read_u16(r);
+	in->context_len = tpmpsk_read_var16(r, in->context, sizeof(in->context));
+	if (!is_import_target(in->target_protocol) || tpmpsk_digest_size(in->target_kdf) == 0 ||
+		q->role != TPMPSK_ROLE_NONE)
+		tpmpsk_reader_fail(r);
+}
+
 static void write_certificate_verify(struct tpmpsk_writer *w, const struct tpmpsk_derive *q)
 {
 	const struct tpmpsk_certificate_verify *in = &q->certificate_verify;
@@ -117,6 +246,9 @@ static const struct codec {
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { write_exporter_kdf, read_exporter_kdf },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { write_exporter_mac, read_ekm },
 	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { write_certificate_verify, read_certificate_verify },
+	[TPMPSK_PURPOSE_TLS12_MASTER] = { write_tls12_master, read_tls12_master },
+	[TPMPSK_PURPOSE_TLS13_SCHEDULE] = { write_tls13_schedule, read_tls13_schedule },
+	[TPMPSK_PURPOSE_PSK_IMPORT] = { write_psk_import, read_psk_import },
 };
 
 static const struct codec *codec_of(uint8_t purpose)

@@ -10,6 +10,7 @@
 #ifndef TPMPSK_PROTO_DERIVE_H
 #define TPMPSK_PROTO_DERIVE_H
 
+#include "proto/digest.h"
 #include "proto/purpose.h"
 #include "proto/reader.h"
 #include "proto/scheme.h"
@@ -29,6 +30,13 @@
 #define TPMPSK_TRANSCRIPT_MIN 32 /* a transcript hash has the size of SHA-256 */
 #define TPMPSK_TRANSCRIPT_MAX 48 /* or of SHA-384, as the cipher suite has it */
 #define TPMPSK_SIGNATURE_MAX 256 /* RSA-2048; ECDSA has at most 104, in DER */
+#define TPMPSK_MASTER_SECRET_SIZE 48
+/* (EC)DHE shared secrets: from X25519 and P-256 to ffdhe8192, and one TPM2_HMAC takes no more */
+#define TPMPSK_SHARED_MIN 32
+#define TPMPSK_SHARED_MAX 1024
+#define TPMPSK_CONTEXT_MAX 1024 /* of an ImportedIdentity, RFC 9258 */
+#define TPMPSK_IMPORT_TLS13 0x0304
+#define TPMPSK_IMPORT_DTLS13 0xfefc
 
 struct tpmpsk_tls12_session {
 	uint8_t client_random[TPMPSK_RANDOM_SIZE];
@@ -53,6 +61,51 @@ struct tpmpsk_exporter {
 	uint8_t length; /* exporter-kdf: bytes wanted, TPMPSK_KDF_MIN to TPMPSK_SECRET_MAX */
 };
 
+/* Which master secret, by the label that goes before its seed. */
+enum tpmpsk_tls12_label {
+	TPMPSK_TLS12_MASTER = 1,          /* "master secret", RFC 5246, section 8.1 */
+	TPMPSK_TLS12_EXTENDED_MASTER = 2, /* "extended master secret", RFC 7627, section 4 */
+};
+
+struct tpmpsk_tls12_master {
+	uint8_t digest; /* enum tpmpsk_digest: the suite's */
+	uint8_t label;  /* enum tpmpsk_tls12_label */
+	union {
+		struct {
+			uint8_t client_random[TPMPSK_RANDOM_SIZE];
+			uint8_t server_random[TPMPSK_RANDOM_SIZE];
+		};
+		uint8_t session_hash[TPMPSK_DIGEST_SIZE_MAX]; /* as many bytes as digest has */
+	};
+};
+
+/* The two places where a PSK enters the key schedule of RFC 8446, section 7.1. */
+enum tpmpsk_tls13_step {
+	TPMPSK_TLS13_BINDER = 1,
+	TPMPSK_TLS13_HANDSHAKE_SECRET = 2,
+};
+
+struct tpmpsk_tls13_schedule {
+	uint8_t digest; /* enum tpmpsk_digest: the suite's, and the PSK's */
+	uint8_t step;   /* enum tpmpsk_tls13_step */
+	union {
+		uint8_t transcript_hash[TPMPSK_DIGEST_SIZE_MAX]; /* as many bytes as digest has */
+		struct {
+			uint8_t shared[TPMPSK_SHARED_MAX];
+			size_t shared_len; /* TPMPSK_SHARED_MIN to TPMPSK_SHARED_MAX */
+		};
+	};
+};
+
+/* The rest of an ImportedIdentity; the external identity is the request's. RFC 9258, section 5.1. */
+struct tpmpsk_psk_import {
+	uint8_t digest; /* enum tpmpsk_digest: the external PSK's */
+	uint16_t target_protocol;
+	uint16_t target_kdf; /* enum tpmpsk_digest has the registry's numbers */
+	size_t context_len;
+	uint8_t context[TPMPSK_CONTEXT_MAX];
+};
+
 /*
  * What a CertificateVerify signs, but for its constant parts, which the role decides. The hash of
  * the transcript is the cipher suite's, whatever hash the scheme has.
@@ -72,6 +125,9 @@ struct tpmpsk_derive {
 		struct tpmpsk_tls12_session tls12_session;
 		struct tpmpsk_session_identity session_identity;
 		struct tpmpsk_exporter exporter;
+		struct tpmpsk_tls12_master tls12_master;
+		struct tpmpsk_tls13_schedule tls13_schedule;
+		struct tpmpsk_psk_import psk_import;
 		struct tpmpsk_certificate_verify certificate_verify;
 	};
 };

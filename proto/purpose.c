@@ -8,6 +8,9 @@ static const char *const purposes[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = "session-identity",
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = "exporter-kdf",
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = "exporter-mac",
+	[TPMPSK_PURPOSE_TLS12_MASTER] = "tls12-master",
+	[TPMPSK_PURPOSE_TLS13_SCHEDULE] = "tls13-schedule",
+	[TPMPSK_PURPOSE_PSK_IMPORT] = "psk-import",
 	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = "certificate-verify",
 };
 

@@ -21,7 +21,7 @@ static void mac_of(
 
 static void check(const struct vector *v)
 {
-	struct software_key key = { 0 };
+	struct software_key key;
 	struct session_identity s = { 0 }, parsed;
 	uint8_t base[128], want[256], message[SESSION_MESSAGE_MAX], secret[SESSION_KEY_SIZE];
 	uint8_t tag_key[SESSION_KEY_SIZE], psk_key[SESSION_KEY_SIZE], psk[SESSION_KEY_SIZE],
@@ -29,7 +29,8 @@ static void check(const struct vector *v)
 	const char *text = vector_text(v, "session_identity");
 	size_t len;
 
-	key.secret_len = vector_bytes(v, "key", key.secret, sizeof(key.secret));
+	software_key_init(&key, TPMPSK_PURPOSE_SESSION_IDENTITY, base,
+		vector_bytes(v, "key", base, sizeof(base)));
 	s.base_len = vector_bytes(v, "identity", base, sizeof(base));
 	s.version = (enum session_version)vector_number(v, "version", 0);
 	s.unix_ms = (uint64_t)vector_number(v, "unix_ms", -1);

@@ -276,7 +276,7 @@ Test(tpm, makes_keys_of_its_own_that_differ)
 	size_t len;
 
 	for (int i = 0; i < 2; i++) {
-		cr_assert_eq(tpm_create_hmac(bed.tpm, NULL, 0, &k[i]), 0);
+		cr_assert_eq(tpm_create_hmac(bed.tpm, TPMPSK_DIGEST_SHA256, NULL, 0, &k[i]), 0);
 		cr_assert_eq(tpm_hmac(bed.tpm, 10 + (uint64_t)i, &k[i].objects[0],
 				     (const uint8_t *)"in", 2, mac[i], &len),
 			0);

@@ -46,7 +46,7 @@ void tpm_bed_key(struct tpm_bed *b, const void *secret, size_t len, struct keyfi
 		secret = hash;
 		len = sizeof(hash);
 	}
-	cr_assert_eq(tpm_create_hmac(b->tpm, secret, len, ret), 0);
+	cr_assert_eq(tpm_create_hmac(b->tpm, TPMPSK_DIGEST_SHA256, secret, len, ret), 0);
 	cr_assert_eq(ret->n_objects, 1);
 }
 

@@ -120,7 +120,7 @@ static void check_create(size_t len, int expected)
 	draw_secret(secret, len);
 	cr_assert_eq(
 		count_in_memory(inverted, len), 1, "the search does not find the secret at all");
-	r = tpm_create_hmac(bed.tpm, secret, len, &key);
+	r = tpm_create_hmac(bed.tpm, TPMPSK_DIGEST_SHA256, secret, len, &key);
 	cr_assert_eq(r, expected);
 	sodium_memzero(secret, len);
 	cr_assert_eq(count_in_memory(inverted, len), 0);
