@@ -121,6 +121,72 @@ int tpmpsk_async_exporter_mac(struct tpmpsk_async *a, void *tag, const void *ide
 	return submit(a, s, tag, r);
 }
 
+int tpmpsk_async_tls12_master(struct tpmpsk_async *a, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash,
+	const uint8_t client_random[TPMPSK_TLS12_RANDOM_SIZE],
+	const uint8_t server_random[TPMPSK_TLS12_RANDOM_SIZE])
+{
+	struct tpmpsk_slot *s = NULL;
+	int r = begin(a, &s);
+
+	if (r == 0)
+		r = tpmpsk_request_tls12_master(
+			&s->request, identity, identity_size, hash, client_random, server_random);
+	return submit(a, s, tag, r);
+}
+
+int tpmpsk_async_tls12_extended_master(struct tpmpsk_async *a, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *session_hash,
+	size_t session_hash_size)
+{
+	struct tpmpsk_slot *s = NULL;
+	int r = begin(a, &s);
+
+	if (r == 0)
+		r = tpmpsk_request_tls12_extended_master(&s->request, identity, identity_size, hash,
+			session_hash, session_hash_size);
+	return submit(a, s, tag, r);
+}
+
+int tpmpsk_async_tls13_binder(struct tpmpsk_async *a, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *transcript_hash,
+	size_t transcript_hash_size)
+{
+	struct tpmpsk_slot *s = NULL;
+	int r = begin(a, &s);
+
+	if (r == 0)
+		r = tpmpsk_request_tls13_binder(&s->request, identity, identity_size, hash,
+			transcript_hash, transcript_hash_size);
+	return submit(a, s, tag, r);
+}
+
+int tpmpsk_async_tls13_handshake_secret(struct tpmpsk_async *a, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *shared_secret,
+	size_t shared_secret_size)
+{
+	struct tpmpsk_slot *s = NULL;
+	int r = begin(a, &s);
+
+	if (r == 0)
+		r = tpmpsk_request_tls13_handshake_secret(&s->request, identity, identity_size,
+			hash, shared_secret, shared_secret_size);
+	return submit(a, s, tag, r);
+}
+
+int tpmpsk_async_psk_import(struct tpmpsk_async *a, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const void *context, size_t context_size,
+	uint16_t target_protocol, uint16_t target_kdf)
+{
+	struct tpmpsk_slot *s = NULL;
+	int r = begin(a, &s);
+
+	if (r == 0)
+		r = tpmpsk_request_psk_import(&s->request, identity, identity_size, hash, context,
+			context_size, target_protocol, target_kdf);
+	return submit(a, s, tag, r);
+}
+
 static void hand_over(struct tpmpsk_async *a, struct tpmpsk_async_result *ret)
 {
 	struct tpmpsk_slot *s = TAILQ_FIRST(&a->table.done);

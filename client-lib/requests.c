@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client-lib/requests.h"
 
-#include "client-lib/tpmpsk.h"
-
 #include <assert.h>
 #include <string.h>
 
@@ -13,6 +11,16 @@ static_assert(
 		TPMPSK_EKM_SIZE_MIN == TPMPSK_EKM_MIN && TPMPSK_EKM_SIZE_MAX == TPMPSK_EKM_MAX &&
 		TPMPSK_KDF_SIZE_MIN == TPMPSK_KDF_MIN && TPMPSK_KDF_SIZE_MAX == TPMPSK_SECRET_MAX &&
 		TPMPSK_SESSION_IDENTITY_SIZE == TPMPSK_IDENTITY_MAX + 1,
+	"the API's and the protocol's bounds");
+static_assert((int)TPMPSK_HASH_SHA256 == TPMPSK_DIGEST_SHA256 &&
+		      (int)TPMPSK_HASH_SHA384 == TPMPSK_DIGEST_SHA384 &&
+		      TPMPSK_HASH_SIZE_MAX == TPMPSK_DIGEST_SIZE_MAX,
+	"the API's and the protocol's hashes");
+static_assert(TPMPSK_TLS12_RANDOM_SIZE == TPMPSK_RANDOM_SIZE &&
+		      TPMPSK_TLS12_MASTER_SIZE == TPMPSK_MASTER_SECRET_SIZE &&
+		      TPMPSK_SHARED_SECRET_SIZE_MIN == TPMPSK_SHARED_MIN &&
+		      TPMPSK_SHARED_SECRET_SIZE_MAX == TPMPSK_SHARED_MAX &&
+		      TPMPSK_CONTEXT_SIZE_MAX == TPMPSK_CONTEXT_MAX,
 	"the API's and the protocol's bounds");
 static_assert(TPMPSK_ERR_INTERNAL == -(int)TPMPSK_STATUS_INTERNAL, "errors are negated statuses");
 static_assert(TPMPSK_STATUS_COUNT == 14, "a new status needs a TPMPSK_ERR_");
@@ -127,6 +135,90 @@ int tpmpsk_request_exporter_mac(struct tpmpsk_request *q, const void *identity,
 {
 	return exporter(q, TPMPSK_PURPOSE_EXPORTER_MAC, identity, identity_size, ekm, ekm_size,
 		TPMPSK_MAC_SIZE);
+}
+
+int tpmpsk_request_tls12_master(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *client_random,
+	const uint8_t *server_random)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_TLS12_MASTER, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || tpmpsk_digest_size(hash) == 0 || !client_random || !server_random)
+		return TPMPSK_ERR_INVALID;
+	d.tls12_master.digest = (uint8_t)hash;
+	d.tls12_master.label = TPMPSK_TLS12_MASTER;
+	memcpy(d.tls12_master.client_random, client_random, TPMPSK_RANDOM_SIZE);
+	memcpy(d.tls12_master.server_random, server_random, TPMPSK_RANDOM_SIZE);
+	return finish(q, &d, TPMPSK_TLS12_MASTER_SIZE, 0);
+}
+
+int tpmpsk_request_tls12_extended_master(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *session_hash,
+	size_t session_hash_size)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_TLS12_MASTER, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || tpmpsk_digest_size(hash) == 0 || !session_hash ||
+		session_hash_size != tpmpsk_digest_size(hash))
+		return TPMPSK_ERR_INVALID;
+	d.tls12_master.digest = (uint8_t)hash;
+	d.tls12_master.label = TPMPSK_TLS12_EXTENDED_MASTER;
+	memcpy(d.tls12_master.session_hash, session_hash, session_hash_size);
+	return finish(q, &d, TPMPSK_TLS12_MASTER_SIZE, 0);
+}
+
+int tpmpsk_request_tls13_binder(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *transcript_hash,
+	size_t transcript_hash_size)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_TLS13_SCHEDULE, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || tpmpsk_digest_size(hash) == 0 || !transcript_hash ||
+		transcript_hash_size != tpmpsk_digest_size(hash))
+		return TPMPSK_ERR_INVALID;
+	d.tls13_schedule.digest = (uint8_t)hash;
+	d.tls13_schedule.step = TPMPSK_TLS13_BINDER;
+	memcpy(d.tls13_schedule.transcript_hash, transcript_hash, transcript_hash_size);
+	return finish(q, &d, tpmpsk_digest_size(hash), 0);
+}
+
+int tpmpsk_request_tls13_handshake_secret(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *shared_secret,
+	size_t shared_secret_size)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_TLS13_SCHEDULE, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || tpmpsk_digest_size(hash) == 0 || !shared_secret ||
+		shared_secret_size < TPMPSK_SHARED_MIN || shared_secret_size > TPMPSK_SHARED_MAX)
+		return TPMPSK_ERR_INVALID;
+	d.tls13_schedule.digest = (uint8_t)hash;
+	d.tls13_schedule.step = TPMPSK_TLS13_HANDSHAKE_SECRET;
+	d.tls13_schedule.shared_len = shared_secret_size;
+	memcpy(d.tls13_schedule.shared, shared_secret, shared_secret_size);
+	return finish(q, &d, tpmpsk_digest_size(hash), 0);
+}
+
+int tpmpsk_request_psk_import(struct tpmpsk_request *q, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
+	uint16_t target_kdf)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_PSK_IMPORT, TPMPSK_ROLE_NONE, identity, identity_size);
+
+	if (r < 0 || tpmpsk_digest_size(hash) == 0 || tpmpsk_digest_size(target_kdf) == 0 ||
+		context_size > TPMPSK_CONTEXT_MAX || (!context && context_size > 0))
+		return TPMPSK_ERR_INVALID;
+	d.psk_import.digest = (uint8_t)hash;
+	d.psk_import.target_protocol = target_protocol;
+	d.psk_import.target_kdf = target_kdf;
+	d.psk_import.context_len = context_size;
+	if (context_size > 0)
+		memcpy(d.psk_import.context, context, context_size);
+	return finish(q, &d, tpmpsk_digest_size(target_kdf), 0);
 }
 
 void tpmpsk_request_set_id(uint8_t *packet, uint32_t id)

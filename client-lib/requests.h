@@ -10,13 +10,14 @@
 #ifndef TPMPSK_CLIENT_LIB_REQUESTS_H
 #define TPMPSK_CLIENT_LIB_REQUESTS_H
 
+#include "client-lib/tpmpsk.h"
 #include "proto/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define TPMPSK_REQUEST_MAX 256 /* bytes; the longest derivation has 205 */
+#define TPMPSK_REQUEST_MAX 1184 /* bytes; the longest derivation, psk-import's, has 1170 */
 
 /* A derivation as it is sent, but for its id, and what a right answer to it has. */
 struct tpmpsk_request {
@@ -42,6 +43,22 @@ int tpmpsk_request_exporter_kdf(struct tpmpsk_request *q, const void *identity,
 	__attribute__((warn_unused_result));
 int tpmpsk_request_exporter_mac(struct tpmpsk_request *q, const void *identity,
 	size_t identity_size, const void *ekm, size_t ekm_size) __attribute__((warn_unused_result));
+
+int tpmpsk_request_tls12_master(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *client_random,
+	const uint8_t *server_random) __attribute__((warn_unused_result));
+int tpmpsk_request_tls12_extended_master(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *session_hash,
+	size_t session_hash_size) __attribute__((warn_unused_result));
+int tpmpsk_request_tls13_binder(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *transcript_hash,
+	size_t transcript_hash_size) __attribute__((warn_unused_result));
+int tpmpsk_request_tls13_handshake_secret(struct tpmpsk_request *q, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *shared_secret,
+	size_t shared_secret_size) __attribute__((warn_unused_result));
+int tpmpsk_request_psk_import(struct tpmpsk_request *q, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
+	uint16_t target_kdf) __attribute__((warn_unused_result));
 
 void tpmpsk_request_set_id(uint8_t *packet, uint32_t id);
 

@@ -125,3 +125,64 @@ int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t iden
 
 	return derive_secret(handle, &d, r, output);
 }
+
+int tpmpsk_tls12_master(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t client_random[TPMPSK_TLS12_RANDOM_SIZE],
+	const uint8_t server_random[TPMPSK_TLS12_RANDOM_SIZE],
+	uint8_t master_secret[TPMPSK_TLS12_MASTER_SIZE])
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_tls12_master(
+		&d.request, identity, identity_size, hash, client_random, server_random);
+
+	return derive_secret(handle, &d, r, master_secret);
+}
+
+int tpmpsk_tls12_extended_master(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *session_hash, size_t session_hash_size,
+	uint8_t master_secret[TPMPSK_TLS12_MASTER_SIZE])
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_tls12_extended_master(
+		&d.request, identity, identity_size, hash, session_hash, session_hash_size);
+
+	return derive_secret(handle, &d, r, master_secret);
+}
+
+int tpmpsk_tls13_binder(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *transcript_hash, size_t transcript_hash_size,
+	uint8_t *binder)
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_tls13_binder(
+		&d.request, identity, identity_size, hash, transcript_hash, transcript_hash_size);
+
+	return derive_secret(handle, &d, r, binder);
+}
+
+int tpmpsk_tls13_handshake_secret(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *shared_secret, size_t shared_secret_size,
+	uint8_t *secret)
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_tls13_handshake_secret(
+		&d.request, identity, identity_size, hash, shared_secret, shared_secret_size);
+
+	return derive_secret(handle, &d, r, secret);
+}
+
+int tpmpsk_psk_import(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
+	uint16_t target_kdf, uint8_t psk[TPMPSK_HASH_SIZE_MAX], size_t *ret_size)
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_psk_import(&d.request, identity, identity_size, hash, context,
+		context_size, target_protocol, target_kdf);
+
+	if (!ret_size)
+		return TPMPSK_ERR_INVALID;
+	r = derive_secret(handle, &d, r, psk);
+	if (r == 0)
+		*ret_size = d.result.secret_len;
+	return r;
+}

@@ -35,6 +35,12 @@ extern "C" {
 #define TPMPSK_KDF_SIZE_MIN 16
 #define TPMPSK_KDF_SIZE_MAX 64
 #define TPMPSK_MAC_SIZE 32
+#define TPMPSK_HASH_SIZE_MAX 48
+#define TPMPSK_TLS12_RANDOM_SIZE 32
+#define TPMPSK_TLS12_MASTER_SIZE 48
+#define TPMPSK_SHARED_SECRET_SIZE_MIN 32
+#define TPMPSK_SHARED_SECRET_SIZE_MAX 1024
+#define TPMPSK_CONTEXT_SIZE_MAX 1024
 #define TPMPSK_DEADLINE_DEFAULT_MS 5000
 #define TPMPSK_ASYNC_OUTSTANDING_MAX 1024 /* requests of one handle, submitted and not collected */
 
@@ -169,6 +175,74 @@ int tpmpsk_exporter_mac(struct tpmpsk *handle, const void *identity, size_t iden
 	__attribute__((warn_unused_result));
 
 /*
+ * What follows is for whoever computes the TLS key schedule: a TLS library, or something below one.
+ * The daemon takes the part that needs a standard PSK, so that the peer may be any implementation
+ * and nothing that outlasts the session comes here. In each, identity is that of a key of the
+ * call's purpose, with 1 to TPMPSK_IDENTITY_SIZE_MAX bytes; outputs are written on success only; the
+ * call blocks until the answer or the handle's deadline; and TPMPSK_ERR_UNSUPPORTED also says that
+ * the daemon's TPM does not have the hash. Any TPMPSK_ERR_*.
+ */
+
+/* The hash that a suite's key schedule is made with. */
+enum tpmpsk_hash {
+	TPMPSK_HASH_SHA256 = 1, /* 32 bytes */
+	TPMPSK_HASH_SHA384 = 2, /* 48 bytes */
+};
+
+/*
+ * Purpose tls12-master: the master secret of a TLS 1.2 session with a plain PSK suite (RFC 4279,
+ * section 2; RFC 5246, section 8.1), from the randoms of both sides. Not for DHE-PSK, ECDHE-PSK and
+ * RSA-PSK suites: there the session's part is in the key of the HMAC, and not in its input.
+ */
+int tpmpsk_tls12_master(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t client_random[TPMPSK_TLS12_RANDOM_SIZE],
+	const uint8_t server_random[TPMPSK_TLS12_RANDOM_SIZE],
+	uint8_t master_secret[TPMPSK_TLS12_MASTER_SIZE]) __attribute__((warn_unused_result));
+
+/*
+ * The same with the extended master secret (RFC 7627, section 4): session_hash is of the handshake
+ * up to the ClientKeyExchange, and has the size of the hash.
+ */
+int tpmpsk_tls12_extended_master(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *session_hash, size_t session_hash_size,
+	uint8_t master_secret[TPMPSK_TLS12_MASTER_SIZE]) __attribute__((warn_unused_result));
+
+/*
+ * Purpose tls13-schedule: the binder of an external PSK (RFC 8446, section 4.2.11.2), that is HMAC
+ * with the finished key of the binder key. transcript_hash is of the ClientHello up to the binders
+ * and has the size of the hash, as binder has. The server compares in constant time.
+ */
+int tpmpsk_tls13_binder(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *transcript_hash, size_t transcript_hash_size,
+	uint8_t *binder) __attribute__((warn_unused_result));
+
+/*
+ * Purpose tls13-schedule: the handshake secret (RFC 8446, section 7.1), from which all else in the
+ * schedule follows without the PSK. shared_secret is that of the key exchange, psk_dhe_ke:
+ * TPMPSK_SHARED_SECRET_SIZE_MIN to TPMPSK_SHARED_SECRET_SIZE_MAX bytes and not all zero, or
+ * TPMPSK_ERR_MALFORMED. There is no way to psk_ke, or to the keys of early data. secret has the size
+ * of the hash.
+ */
+int tpmpsk_tls13_handshake_secret(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const uint8_t *shared_secret, size_t shared_secret_size,
+	uint8_t *secret) __attribute__((warn_unused_result));
+
+/*
+ * Purpose psk-import: a PSK that is imported from an external one (RFC 9258, section 5.1), to be
+ * given to a TLS 1.3 library with an ImportedIdentity as its identity. It is the same whenever it is
+ * asked for with the same context: a secret to be kept unless the context is a session's own.
+ *
+ * identity: the external identity. hash: the external PSK's, TPMPSK_HASH_SHA256 unless both ends
+ * agreed on another. context: 0 to TPMPSK_CONTEXT_SIZE_MAX bytes. target_protocol: 0x0304 for TLS
+ * 1.3, 0xfefc for DTLS 1.3; TPMPSK_ERR_MALFORMED for earlier ones. target_kdf: 1 for HKDF_SHA256, 2
+ * for HKDF_SHA384. psk has room for TPMPSK_HASH_SIZE_MAX bytes; *ret_size is the KDF's 32 or 48.
+ */
+int tpmpsk_psk_import(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
+	uint16_t target_kdf, uint8_t psk[TPMPSK_HASH_SIZE_MAX], size_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/*
  * The same for a program with an event loop of its own, which must not wait: submit a request, poll
  * one descriptor, collect what has finished.
  *
@@ -244,13 +318,29 @@ int tpmpsk_async_exporter_kdf(struct tpmpsk_async *async, void *tag, const void 
 	__attribute__((warn_unused_result));
 int tpmpsk_async_exporter_mac(struct tpmpsk_async *async, void *tag, const void *identity,
 	size_t identity_size, const void *ekm, size_t ekm_size) __attribute__((warn_unused_result));
+int tpmpsk_async_tls12_master(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash,
+	const uint8_t client_random[TPMPSK_TLS12_RANDOM_SIZE],
+	const uint8_t server_random[TPMPSK_TLS12_RANDOM_SIZE]) __attribute__((warn_unused_result));
+int tpmpsk_async_tls12_extended_master(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *session_hash,
+	size_t session_hash_size) __attribute__((warn_unused_result));
+int tpmpsk_async_tls13_binder(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *transcript_hash,
+	size_t transcript_hash_size) __attribute__((warn_unused_result));
+int tpmpsk_async_tls13_handshake_secret(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const uint8_t *shared_secret,
+	size_t shared_secret_size) __attribute__((warn_unused_result));
+int tpmpsk_async_psk_import(struct tpmpsk_async *async, void *tag, const void *identity,
+	size_t identity_size, enum tpmpsk_hash hash, const void *context, size_t context_size,
+	uint16_t target_protocol, uint16_t target_kdf) __attribute__((warn_unused_result));
 
 /* How a request ended. Wiping it is the caller's part. */
 struct tpmpsk_async_result {
 	void *tag;
 	int error;                   /* 0 or any TPMPSK_ERR_*; with an error there are no secrets */
 	unsigned int retry_after_ms; /* with TPMPSK_ERR_BUSY, as tpmpsk_retry_after_ms() */
-	size_t secret_size;          /* the PSK, or what the exporter purposes give */
+	size_t secret_size;          /* the PSK, or whatever else the purpose gives */
 	size_t session_identity_size; /* session_identity_client; else 0 */
 	uint8_t secret[TPMPSK_KDF_SIZE_MAX];
 	char session_identity[TPMPSK_SESSION_IDENTITY_SIZE]; /* with a NUL behind it */
