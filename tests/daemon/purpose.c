@@ -176,7 +176,8 @@ static void check_certificate_verify(uint8_t role, enum tpmpsk_scheme scheme, si
 {
 	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
 		.role = role,
-		.certificate_verify = { .scheme = scheme, .transcript_len = transcript_len } };
+		.certificate_verify = {
+			.scheme = (uint16_t)scheme, .transcript_len = transcript_len } };
 	char content[64 + 34 + 48];
 	struct signing_key key = { 0 };
 	const struct mac mac = { NULL, &key, sign };
