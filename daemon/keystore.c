@@ -107,13 +107,21 @@ static struct key *index_find(const struct keystore *ks, const struct index *x, 
 	return NULL;
 }
 
+static bool same_place(const struct policy *a, const struct policy *b)
+{
+	return a->purpose == b->purpose && a->identity_len == b->identity_len &&
+	       memcmp(a->identity, b->identity, a->identity_len) == 0;
+}
+
+/* Of two keys for one identity and purpose, the one that replaces the other is in the table. */
 static void table_put(const struct keystore *ks, struct index *x, struct key *k)
 {
 	size_t i = slot_of(ks, x, k->policy.purpose, k->policy.identity, k->policy.identity_len);
 
-	while (x->table[i])
+	while (x->table[i] && !same_place(&x->table[i]->policy, &k->policy))
 		i = (i + 1) & (x->slots - 1);
-	x->table[i] = k;
+	if (!x->table[i] || strcmp(k->policy.replaces, x->table[i]->name) == 0)
+		x->table[i] = k;
 }
 
 static void table_rebuild(const struct keystore *ks, struct index *x)
@@ -219,20 +227,32 @@ static int load_key(
 	r = keydir_read(&ks->dir, name, &policy, &file, error);
 	if (r < 0)
 		return r;
-	k = index_find(ks, x, policy.purpose, policy.identity, policy.identity_len);
-	if (k)
-		r = fail(error, -EEXIST,
-			"%s/%s.json: identity and purpose are also those of %s.json", ks->dir.path,
-			name, k->name);
-	else if (!(k = calloc(1, sizeof(*k))))
-		r = fail(error, -ENOMEM, "out of memory");
-	if (r < 0) {
+	k = calloc(1, sizeof(*k));
+	if (!k) {
 		policy_done(&policy);
 		keyfile_done(&file);
-		return r;
+		return fail(error, -ENOMEM, "out of memory");
 	}
 	key_init(ks, k, name, &policy, &file);
 	index_insert(ks, x, k);
+	return 0;
+}
+
+/* That each key is in the table, or is replaced by the one that is. */
+static int check_places(
+	const struct keystore *ks, const struct index *x, char error[KEYSTORE_ERROR_SIZE])
+{
+	for (size_t i = 0; i < x->count; i++) {
+		const struct key *k = x->by_name[i];
+		const struct policy *p = &k->policy;
+		const struct key *found =
+			index_find(ks, x, p->purpose, p->identity, p->identity_len);
+
+		if (found != k && strcmp(found->policy.replaces, k->name) != 0)
+			return fail(error, -EEXIST,
+				"%s/%s.json: identity and purpose are also those of %s.json",
+				ks->dir.path, k->name, found->name);
+	}
 	return 0;
 }
 
@@ -275,6 +295,8 @@ static int load(struct keystore *ks, struct index *ret, char error[KEYSTORE_ERRO
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = load_key(ks, names[i], &x, error);
 	free(names);
+	if (r == 0)
+		r = check_places(ks, &x, error);
 	if (r < 0)
 		return r;
 	warn_unresolved(ks, &x);
@@ -333,9 +355,7 @@ const char *keystore_path(const struct keystore *ks)
 
 static bool same_identity(const struct policy *a, const struct policy *b)
 {
-	return a->purpose == b->purpose && a->mode == b->mode &&
-	       a->identity_len == b->identity_len &&
-	       memcmp(a->identity, b->identity, a->identity_len) == 0;
+	return a->mode == b->mode && same_place(a, b);
 }
 
 /* Only what may change: a TPM thread may be reading the rest. */
@@ -348,6 +368,7 @@ static void take_policy(struct policy *p, struct policy *from)
 	p->n_allow = from->n_allow;
 	p->rate = from->rate;
 	p->burst = from->burst;
+	memcpy(p->replaces, from->replaces, sizeof(p->replaces));
 	from->allow = allow;
 	from->n_allow = n_allow;
 	policy_done(from);
@@ -398,6 +419,24 @@ struct key *keystore_find(
 	return index_find(ks, &ks->index, purpose, identity, identity_len);
 }
 
+struct key *keystore_replaced(const struct keystore *ks, const struct key *k)
+{
+	struct key *old = *k->policy.replaces ? keystore_by_name(ks, k->policy.replaces) : NULL;
+
+	/* Two that name each other are one pair all the same. */
+	return old && same_place(&old->policy, &k->policy) && keystore_successor(ks, old) == k
+		       ? old
+		       : NULL;
+}
+
+struct key *keystore_successor(const struct keystore *ks, const struct key *k)
+{
+	struct key *found = keystore_find(
+		ks, k->policy.purpose, k->policy.identity, k->policy.identity_len);
+
+	return found != k ? found : NULL;
+}
+
 struct key *keystore_by_name(const struct keystore *ks, const char *name)
 {
 	return index_by_name(&ks->index, name);
@@ -435,21 +474,39 @@ bool keystore_any_allowed(struct keystore *ks, const struct peer *peer, uint8_t 
 	return grants_any(&ks->grants, peer, purpose);
 }
 
-int keystore_add(struct keystore *ks, const char *name, struct policy *policy, struct keyfile *file,
+int keystore_may_add(const struct keystore *ks, const char *name, const struct policy *policy,
 	char error[KEYSTORE_ERROR_SIZE])
 {
-	const struct key *other;
-	struct key *k;
-	int r;
+	const struct key *other, *oldest;
 
 	if (!keydir_name_ok(name))
 		return fail(error, -EINVAL, "that is not a name for a key");
 	if (keystore_by_name(ks, name))
 		return fail(error, -EEXIST, "there is a key '%s'", name);
 	other = keystore_find(ks, policy->purpose, policy->identity, policy->identity_len);
-	if (other)
+	if (!other && *policy->replaces)
+		return fail(error, -EINVAL,
+			"field 'replaces': '%s' is no key of this identity and purpose",
+			policy->replaces);
+	if (other && strcmp(policy->replaces, other->name) != 0)
 		return fail(
 			error, -EEXIST, "identity and purpose are those of key '%s'", other->name);
+	oldest = other ? keystore_replaced(ks, other) : NULL;
+	if (oldest)
+		return fail(error, -EEXIST, "key '%s' still stands beside '%s': remove it first",
+			oldest->name, other->name);
+	return 0;
+}
+
+int keystore_add(struct keystore *ks, const char *name, struct policy *policy, struct keyfile *file,
+	char error[KEYSTORE_ERROR_SIZE])
+{
+	struct key *k;
+	int r;
+
+	r = keystore_may_add(ks, name, policy, error);
+	if (r < 0)
+		return r;
 	/* All that memory may be lacking for comes before the disk. */
 	k = calloc(1, sizeof(*k));
 	if (!k || index_reserve(ks, &ks->index, ks->index.count + 1) < 0) {

@@ -71,9 +71,15 @@ size_t keystore_count(const struct keystore *ks);
 /* Raised at every change of a key or policy. */
 uint64_t keystore_generation(const struct keystore *ks);
 
-/* Borrowed; NULL when there is none. */
+/*
+ * Borrowed; NULL when there is none. Where one key replaces another, it is found and the other is not.
+ */
 struct key *keystore_find(
 	const struct keystore *ks, uint8_t purpose, const uint8_t *identity, size_t identity_len);
+/* The key that one which keystore_find() gives has replaced, as long as it is there; else NULL. */
+struct key *keystore_replaced(const struct keystore *ks, const struct key *k);
+/* The key that has replaced k, or NULL. */
+struct key *keystore_successor(const struct keystore *ks, const struct key *k);
 struct key *keystore_by_name(const struct keystore *ks, const char *name);
 /* The first key behind a name in strcmp order ("" for the first of all), or NULL. No scan. */
 struct key *keystore_next(const struct keystore *ks, const char *after);
@@ -82,9 +88,14 @@ struct key *keystore_next(const struct keystore *ks, const char *after);
 bool keystore_any_allowed(struct keystore *ks, const struct peer *peer, uint8_t purpose);
 
 /*
+ * Whether a key of that name and policy could be added. 0, -EEXIST (name, or identity and purpose),
+ * -EINVAL (no name, or nothing that it could replace).
+ */
+int keystore_may_add(const struct keystore *ks, const char *name, const struct policy *policy,
+	char error[KEYSTORE_ERROR_SIZE]) __attribute__((warn_unused_result));
+/*
  * Durable when it returns 0: the key is on the disk and in the index. Takes over policy and file
- * (both zeroed) on success only. -EEXIST (name, or identity and purpose), or -errno with nothing
- * left behind.
+ * (both zeroed) on success only. Errors of keystore_may_add(), or -errno with nothing left behind.
  */
 int keystore_add(struct keystore *ks, const char *name, struct policy *policy, struct keyfile *file,
 	char error[KEYSTORE_ERROR_SIZE]) __attribute__((warn_unused_result));

@@ -136,6 +136,7 @@ void manage_status(
 static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	const struct tpmpsk_key_new *m, struct new_key *ret, char error[POLICY_ERROR_SIZE])
 {
+	char not[KEYSTORE_ERROR_SIZE];
 	const char *why;
 	int r;
 
@@ -147,14 +148,10 @@ static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	memcpy(ret->name, m->name, sizeof(ret->name));
 	if (policy_parse(m->policy, strlen(m->policy), true, &ret->policy, error) < 0)
 		return TPMPSK_STATUS_MALFORMED;
-	if (keystore_by_name(s->keys, m->name)) {
-		snprintf(error, POLICY_ERROR_SIZE, "there is a key of that name");
-		return TPMPSK_STATUS_EXISTS;
-	}
-	if (keystore_find(
-		    s->keys, ret->policy.purpose, ret->policy.identity, ret->policy.identity_len)) {
-		snprintf(error, POLICY_ERROR_SIZE, "there is a key for that identity and purpose");
-		return TPMPSK_STATUS_EXISTS;
+	r = keystore_may_add(s->keys, m->name, &ret->policy, not);
+	if (r < 0) {
+		snprintf(error, POLICY_ERROR_SIZE, "%.*s", POLICY_ERROR_SIZE - 1, not);
+		return r == -EEXIST ? TPMPSK_STATUS_EXISTS : TPMPSK_STATUS_MALFORMED;
 	}
 	if (opcode != TPMPSK_OP_KEY_IMPORT && key_secrets_import_only(ret->policy.purpose)) {
 		snprintf(error, POLICY_ERROR_SIZE,
@@ -234,9 +231,11 @@ static const char *to_text(struct json_object *o, size_t *ret_len)
  * What list and show say of a key, and how long that is; NULL without memory. Where `allow` is too long for a message, its number of
  * entries stands in its place.
  */
-static struct json_object *describe(const struct key *k, size_t *ret_len)
+static struct json_object *describe(
+	const struct keystore *keys, const struct key *k, size_t *ret_len)
 {
 	struct json_object *o = NULL;
+	const struct key *successor;
 	char *text;
 
 	if (policy_print(&k->policy, &text) < 0)
@@ -246,6 +245,9 @@ static struct json_object *describe(const struct key *k, size_t *ret_len)
 	if (!o)
 		return NULL;
 	add_string(o, "name", k->name);
+	successor = keystore_successor(keys, k);
+	if (successor)
+		add_string(o, "replaced_by", successor->name);
 	add_number(o, "derivations", k->derivations);
 	(void)to_text(o, ret_len);
 	if (*ret_len > TPMPSK_TEXT_MAX - 2) {
@@ -271,7 +273,7 @@ void manage_key_list(
 	}
 	page = json_object_new_array();
 	for (k = keystore_next(s->keys, m.after); k; k = keystore_next(s->keys, k->name)) {
-		struct json_object *o = describe(k, &len);
+		struct json_object *o = describe(s->keys, k, &len);
 
 		if (!o || used + len + 1 > TPMPSK_TEXT_MAX) {
 			json_object_put(o);
@@ -313,7 +315,7 @@ void manage_key_show(
 
 	if (!k)
 		return;
-	o = describe(k, &len);
+	o = describe(s->keys, k, &len);
 	if (!o) {
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, "out of memory");
 		return;

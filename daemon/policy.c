@@ -23,10 +23,12 @@ static_assert(POLICY_ERROR_SIZE >= JSON_ERROR_SIZE, "errors of json.h are handed
 /* What a policy may say beyond identity and allow, by purpose. */
 static const struct {
 	bool roles;
+	bool replaces; /* a server can tell which of two keys its peer has */
 	uint8_t modes; /* bit n: number n of mode_names */
 } rules[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = { .modes = STRICT_ONLY },
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { .roles = true,
+		.replaces = true,
 		.modes = STRICT_ONLY | 1 << POLICY_EPOCH },
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { .modes = STRICT_ONLY },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { .modes = STRICT_ONLY },
@@ -160,12 +162,26 @@ static int read_mode(void *dst, struct json_object *value, const struct json_fie
 	return fail(error, -EBADMSG, "'%s' is not a mode", text_show(shown, name, strlen(name)));
 }
 
+/* Whether there is such a key is for who has them all. */
+static int read_name(void *dst, struct json_object *value, const struct json_field *field,
+	char error[JSON_ERROR_SIZE])
+{
+	const char *name = json_is_string(value) ? json_object_get_string(value) : "";
+
+	(void)field;
+	if (*name == '\0' || strlen(name) > TPMPSK_KEY_NAME_MAX)
+		return fail(error, -EBADMSG, "must be a key's name");
+	strcpy(dst, name);
+	return 0;
+}
+
 struct content {
 	struct identity identity;
 	uint8_t purpose;
 	int mode; /* -1 when there is none */
 	struct json_object *allow;
 	uint32_t rate, burst;
+	char replaces[TPMPSK_KEY_NAME_MAX + 1];
 };
 
 static const struct json_field fields[] = {
@@ -175,6 +191,7 @@ static const struct json_field fields[] = {
 	{ "allow", json_read_array, offsetof(struct content, allow), 0, 0 },
 	{ "rate", json_read_uint32, offsetof(struct content, rate), 1, RATE_MAX },
 	{ "burst", json_read_uint32, offsetof(struct content, burst), 1, RATE_MAX },
+	{ "replaces", read_name, offsetof(struct content, replaces), 0, 0 },
 	{ 0 },
 };
 
@@ -208,6 +225,11 @@ static const char *check_content(const struct content *c, char error[POLICY_ERRO
 				"must not hold a zero byte or look like a session identity");
 			return "identity";
 		}
+	}
+	if (*c->replaces && !rules[c->purpose].replaces) {
+		(void)fail(error, 0, "is not for purpose '%s': use a second identity",
+			tpmpsk_purpose_name(c->purpose));
+		return "replaces";
 	}
 	if (c->burst > 0 && c->rate == 0) {
 		(void)fail(error, 0, "needs a rate");
@@ -257,6 +279,7 @@ int policy_parse(const char *text, size_t len, bool strict, struct policy *ret,
 	p.mode = c.mode < 0 ? 0 : (uint8_t)c.mode;
 	p.rate = c.rate;
 	p.burst = c.burst > 0 ? c.burst : c.rate;
+	memcpy(p.replaces, c.replaces, sizeof(p.replaces));
 	if (c.allow) {
 		r = read_allow(c.allow, strict, &p, why);
 		if (r == -ENOMEM)
@@ -309,6 +332,8 @@ static int print_fields(const struct policy *p, struct json_object *o)
 		r = json_put(o, "rate", json_object_new_int64(p->rate));
 	if (r == 0 && p->burst != p->rate)
 		r = json_put(o, "burst", json_object_new_int64(p->burst));
+	if (r == 0 && *p->replaces)
+		r = json_put(o, "replaces", json_object_new_string(p->replaces));
 	return r;
 }
 

@@ -11,7 +11,7 @@
 #define TPMPSK_DAEMON_POLICY_H
 
 #include "daemon/peer.h"
-#include "proto/derive.h"
+#include "proto/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +47,8 @@ struct policy {
 	uint8_t mode;    /* enum policy_mode */
 	uint32_t rate;   /* derivations a second, per key and user; 0 = unlimited */
 	uint32_t burst;  /* at once; defaults to rate */
+	/* the key that this one takes the place of; "" for none. While that is there, servers take both */
+	char replaces[TPMPSK_KEY_NAME_MAX + 1];
 	size_t n_allow;
 	struct policy_who *allow;
 };

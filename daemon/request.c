@@ -129,6 +129,9 @@ static void derive(struct server *s, struct conn *c, const struct tpmpsk_header 
 		return;
 	}
 	key = keystore_find(s->keys, q->purpose, q->identity, identity_len);
+	/* A server whose peers have not all moved on may be left with a right to the old key only. */
+	if (key && q->role == TPMPSK_ROLE_SERVER && !policy_allows(&key->policy, &c->peer, q->role))
+		key = keystore_replaced(s->keys, key);
 	if (!key || !policy_allows(&key->policy, &c->peer, q->role)) {
 		event.status = TPMPSK_STATUS_UNKNOWN_IDENTITY;
 		refuse(s, c, h->id, &event, "");

@@ -114,12 +114,37 @@ static enum tpmpsk_status check_identity(
 	return TPMPSK_STATUS_BUSY;
 }
 
+static void session_enter(struct server *s, struct job *job);
+
+/*
+ * Server: the key that job->key has replaced, if that may have made the session identity; NULL when there is none. A peer that has not
+ * moved on to the new key goes on using it, and its tag tells.
+ */
+static struct key *older_key(const struct server *s, const struct job *job)
+{
+	struct key *k = keystore_replaced(s->keys, job->key);
+
+	return k && epochs_version(k) == job->session.version &&
+			       policy_allows(&k->policy, &job->conn->peer, job->derive.role)
+		       ? k
+		       : NULL;
+}
+
+static void go_on_with(struct server *s, struct job *job, struct key *k)
+{
+	key_ref(k);
+	key_unref(job->key);
+	job->key = k;
+	session_enter(s, job);
+}
+
 /* With the epoch's secret there: the last checks, and the PSK or the way to it. */
 static void session_continue(struct server *s, struct job *job, struct epoch *entry)
 {
 	const struct session_identity session = job->session;
 	const uint64_t key_id = job->key->id;
 	enum tpmpsk_status status = TPMPSK_STATUS_OK;
+	struct key *older = NULL;
 	uint32_t retry_after_ms = 0;
 	bool fresh = false;
 
@@ -128,6 +153,12 @@ static void session_continue(struct server *s, struct job *job, struct epoch *en
 		finish_identity(job, entry);
 	else
 		status = check_identity(s, job, entry, &fresh);
+	if (status == TPMPSK_STATUS_FORGED)
+		older = older_key(s, job);
+	if (older) {
+		go_on_with(s, job, older);
+		return;
+	}
 	if (status != TPMPSK_STATUS_OK) {
 		/* A replay memory that is full has room again when the oldest has left the window. */
 		if (status == TPMPSK_STATUS_BUSY)
@@ -174,7 +205,7 @@ void session_request(struct server *s, struct conn *c, const struct tpmpsk_heade
 	const struct tpmpsk_derive *q)
 {
 	uint64_t now = unix_ms();
-	struct epoch *entry;
+	struct key *older;
 	struct job *job = job_new(s, c, h, JOB_DERIVE, k, q, NULL);
 
 	if (!job)
@@ -190,11 +221,23 @@ void session_request(struct server *s, struct conn *c, const struct tpmpsk_heade
 			return;
 		}
 		if (job->session.version != epochs_version(k)) {
-			job_fail(s, job, TPMPSK_STATUS_FORGED, 0, "");
+			older = older_key(s, job);
+			if (older)
+				go_on_with(s, job, older);
+			else
+				job_fail(s, job, TPMPSK_STATUS_FORGED, 0, "");
 			return;
 		}
 	}
-	entry = epochs_get(&s->sessions.epochs, k, session_epoch_of(job->session.unix_ms));
+	session_enter(s, job);
+}
+
+/* Goes on under job->key, now or when its epoch's secret has come. */
+static void session_enter(struct server *s, struct job *job)
+{
+	struct epoch *entry;
+
+	entry = epochs_get(&s->sessions.epochs, job->key, session_epoch_of(job->session.unix_ms));
 	if (!entry) {
 		job_fail(s, job, TPMPSK_STATUS_INTERNAL, 0, "out of memory");
 		return;

@@ -20,6 +20,7 @@ static const struct option policy_options[] = {
 	{ "--allow", "WHO...", "who may use it: user:NAME, group:NAME, uid:N, gid:N", true },
 	{ "--rate", "N", "derivations a second for each user (no limit)", false },
 	{ "--burst", "N", "derivations at once (as --rate)", false },
+	{ "--replaces", "NAME", "session-identity: the key whose place it takes", false },
 	{ NULL, NULL, NULL, false },
 };
 
@@ -109,6 +110,9 @@ static enum exit_code write_policy(struct invocation *call, struct tpmpsk_key_ne
 	if (options_get(o, "--mode"))
 		json_object_object_add(
 			policy, "mode", json_object_new_string(options_get(o, "--mode")));
+	if (options_get(o, "--replaces"))
+		json_object_object_add(
+			policy, "replaces", json_object_new_string(options_get(o, "--replaces")));
 	json_object_object_add(policy, "allow", string_array(o, "--allow"));
 	code = add_number(call, policy, "--rate");
 	if (code == EXIT_DONE)
