@@ -431,8 +431,8 @@ struct key *keystore_replaced(const struct keystore *ks, const struct key *k)
 
 struct key *keystore_successor(const struct keystore *ks, const struct key *k)
 {
-	struct key *found = keystore_find(
-		ks, k->policy.purpose, k->policy.identity, k->policy.identity_len);
+	struct key *found =
+		keystore_find(ks, k->policy.purpose, k->policy.identity, k->policy.identity_len);
 
 	return found != k ? found : NULL;
 }

@@ -12,7 +12,8 @@ TestSuite(rotation, .init = keys_setup, .fini = keys_teardown);
 static void policy_text(char *text, size_t size, const char *replaces)
 {
 	snprintf(text, size,
-		"{ \"identity\": \"C1\", \"purpose\": \"session-identity\", \"allow\": [\"uid:1\"]%s%s%s }",
+		"{ \"identity\": \"C1\", \"purpose\": \"session-identity\", \"allow\": "
+		"[\"uid:1\"]%s%s%s }",
 		*replaces ? ", \"replaces\": \"" : "", replaces, *replaces ? "\"" : "");
 }
 
@@ -157,6 +158,6 @@ Test(rotation, is_refused_where_nobody_can_tell_which_key_a_peer_has)
 	struct policy policy;
 
 	cr_expect_eq(policy_parse(text, strlen(text), true, &policy, why), -EBADMSG);
-	cr_expect_str_eq(why,
-		"field 'replaces': is not for purpose 'tls12-session': use a second identity");
+	cr_expect_str_eq(
+		why, "field 'replaces': is not for purpose 'tls12-session': use a second identity");
 }
