@@ -4,6 +4,7 @@
 #include "daemon/conn.h"
 #include "daemon/notify.h"
 #include "daemon/job.h"
+#include "daemon/lock.h"
 #include "daemon/primary.h"
 
 #include <errno.h>
@@ -269,7 +270,7 @@ static int bind_over(int fd, const struct sockaddr_un *address)
 	return 0;
 }
 
-/* Removes the socket, unless by now it is somebody else's. */
+/* Removes the socket, unless by now it is somebody else's, and lets others have the place. */
 static void unlink_own_socket(struct server *s)
 {
 	struct stat st;
@@ -277,6 +278,8 @@ static void unlink_own_socket(struct server *s)
 	if (s->bound_path && lstat(s->bound_path, &st) == 0 && st.st_dev == s->bound_dev &&
 		st.st_ino == s->bound_ino)
 		unlink(s->bound_path);
+	lock_release(s->config.socket, s->lock_fd);
+	s->lock_fd = -1;
 	free(s->bound_path);
 	s->bound_path = NULL;
 }
@@ -305,6 +308,10 @@ static int bind_socket(struct server *s)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(address.sun_path, path, strlen(path));
+	/* Two that start at once would each take the other's socket for one that a dead daemon left. */
+	r = lock_take(path, &s->lock_fd);
+	if (r < 0)
+		return r == -EBUSY ? -EADDRINUSE : r;
 	s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listen_fd < 0)
 		return -errno;
@@ -422,7 +429,7 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	}
 	s->config_path = config_path;
 	s->config = *config;
-	s->epoll_fd = s->signal_fd = s->listen_fd = s->audit.place.fd = -1;
+	s->epoll_fd = s->signal_fd = s->listen_fd = s->lock_fd = s->audit.place.fd = -1;
 	s->started_ns = s->now_ns = clock_ns();
 	s->started_unix = (uint64_t)time(NULL);
 	s->may_stay_awake = has_processors_to_spare();
@@ -462,6 +469,7 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	if (r < 0) {
 		if (s->engine && !engine_stop(s->engine, STOP_MS))
 			_exit(EXIT_FAILURE); /* the TPM thread still uses what would be freed */
+		unlink_own_socket(s);
 		s->config = (struct config){ 0 }; /* stays the caller's */
 		server_free(s);
 		return r;
@@ -523,11 +531,13 @@ static int wait_for_events(struct server *s, struct epoll_event events[EVENTS_PE
 	return n != 0 ? n : epoll_wait(s->epoll_fd, events, EVENTS_PER_ROUND, timeout_ms);
 }
 
+/* None when we live on but the TPM thread never will: who waits for a sign starts us anew then. */
 static void sign_of_life(struct server *s, uint64_t now)
 {
 	if (!s->watchdog_ns || now < s->next_watchdog_ns)
 		return;
-	notify_state("WATCHDOG=1");
+	if (!engine_hopeless(s->engine, now))
+		notify_state("WATCHDOG=1");
 	s->next_watchdog_ns = now + s->watchdog_ns;
 }
 
@@ -567,6 +577,7 @@ int server_run(struct server *s)
 		deadline_ns = earlier(job_expire(s, now), session_tick(s, now));
 		deadline_ns = earlier(deadline_ns, resume_accept(s, now));
 		deadline_ns = earlier(deadline_ns, conn_resume_paused(s, now));
+		deadline_ns = earlier(deadline_ns, engine_check(s->engine, now));
 		sign_of_life(s, now);
 		conn_free_dying(s);
 		audit_flush(&s->audit);

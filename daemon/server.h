@@ -50,6 +50,7 @@ struct server {
 	char *bound_path; /* of the socket, when we bound it; NULL when it was handed over */
 	dev_t bound_dev;
 	ino_t bound_ino;
+	int lock_fd; /* of the lock beside the socket; negative: none */
 	uint64_t
 		accept_again_ns; /* when accepting, which failed, is tried again; 0 while we accept */
 	bool stopping;
