@@ -7,8 +7,10 @@
 #include "daemon/user.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -33,6 +35,8 @@ struct engine {
 	struct log_limit lost_log;
 	struct tpm *tpm; /* NULL while lost; TPM thread only */
 
+	_Atomic uint64_t busy_ns; /* since when the TPM thread has been with the TPM; 0: it is not */
+
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t work;  /* for the TPM thread */
 	pthread_cond_t end;   /* for who stops it */
@@ -42,6 +46,7 @@ struct engine {
 	bool woken;        /* the loop has been told to look */
 	bool stopping;
 	bool ended; /* the TPM thread will touch nothing any more */
+	bool silent; /* the TPM has had the thread for too long: nothing is queued */
 	const char *state;
 	size_t n_forget;
 	uint64_t forget[FORGET_MAX];
@@ -208,15 +213,35 @@ static int perform(struct engine *e, struct job *job)
 	return e->lost;
 }
 
+/* TPM thread: gives up the lock and goes to the TPM, from which it may not come back. Returns the time. */
+static uint64_t enter_tpm(struct engine *e)
+{
+	uint64_t now = clock_ns();
+
+	e->busy_ns = now;
+	pthread_mutex_unlock(&e->lock);
+	return now;
+}
+
+static void leave_tpm(struct engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	if (e->silent)
+		log_notice("TPM: answers again, after %" PRIu64 " s",
+			(clock_ns() - e->busy_ns) / 1000000000);
+	e->silent = false;
+	e->busy_ns = 0;
+}
+
 static void forget_keys(struct engine *e)
 {
 	while (e->n_forget > 0) {
 		uint64_t id = e->forget[--e->n_forget];
 
-		pthread_mutex_unlock(&e->lock);
+		enter_tpm(e);
 		for (unsigned i = 0; e->tpm && i < KEYFILE_OBJECTS_MAX; i++)
 			tpm_forget(e->tpm, id + i);
-		pthread_mutex_lock(&e->lock);
+		leave_tpm(e);
 	}
 }
 
@@ -242,15 +267,29 @@ static void finish(struct engine *e, struct job *job)
 		wake_loop(e);
 }
 
+/* Without the TPM. Lock held. */
+static void refuse(struct engine *e, struct job *job, int r)
+{
+	job->result = r;
+	job->started_ns = job->finished_ns = clock_ns();
+	finish(e, job);
+}
+
+static void refuse_queued(struct engine *e, int r)
+{
+	for (struct queue_entry *entry; (entry = queue_pop(&e->queue, NULL, NULL));)
+		refuse(e, list_entry(entry, struct job, entry), r);
+}
+
 static void wait_without_tpm(struct engine *e)
 {
 	struct timespec until = timespec_of(e->retry_ns);
 
 	if (clock_ns() < e->retry_ns)
 		pthread_cond_timedwait(&e->work, &e->lock, &until);
-	pthread_mutex_unlock(&e->lock);
+	enter_tpm(e);
 	find_tpm(e);
-	pthread_mutex_lock(&e->lock);
+	leave_tpm(e);
 	publish(e);
 }
 
@@ -299,25 +338,18 @@ static void *tpm_thread(void *context)
 			continue;
 		}
 		job = list_entry(entry, struct job, entry);
-		pthread_mutex_unlock(&e->lock);
+		job->started_ns = enter_tpm(e);
 
-		job->started_ns = clock_ns();
 		job->result = perform(e, job);
 		job->finished_ns = clock_ns();
 		job_deliver(job);
 
-		pthread_mutex_lock(&e->lock);
+		leave_tpm(e);
 		publish(e);
 		queue_charge(&e->queue, entry->account, job->finished_ns - job->started_ns);
 		finish(e, job);
 	}
-	for (struct queue_entry *entry; (entry = queue_pop(&e->queue, NULL, NULL));) {
-		struct job *job = list_entry(entry, struct job, entry);
-
-		job->result = -ESHUTDOWN;
-		job->started_ns = job->finished_ns = clock_ns();
-		finish(e, job);
-	}
+	refuse_queued(e, -ESHUTDOWN);
 	pthread_mutex_unlock(&e->lock);
 	lose_tpm(e, -ENODEV);
 
@@ -426,7 +458,10 @@ int engine_fd(const struct engine *e)
 void engine_submit(struct engine *e, struct queue_flow *flow, struct job *job)
 {
 	pthread_mutex_lock(&e->lock);
-	queue_push(&e->queue, flow, &job->entry);
+	if (e->silent)
+		refuse(e, job, -ETIMEDOUT);
+	else
+		queue_push(&e->queue, flow, &job->entry);
 	pthread_mutex_unlock(&e->lock);
 	/* Behind the unlock, or the TPM thread would wake up to wait for the lock. */
 	pthread_cond_signal(&e->work);
@@ -460,6 +495,35 @@ struct job *engine_collect(struct engine *e)
 	return first ? list_entry(first, struct job, done_link) : NULL;
 }
 
+uint64_t engine_check(struct engine *e, uint64_t now_ns)
+{
+	uint64_t since = e->busy_ns;
+	bool fell_silent;
+
+	if (since == 0)
+		return 0;
+	if (now_ns < since + ENGINE_SILENT_NS)
+		return since + ENGINE_SILENT_NS;
+	pthread_mutex_lock(&e->lock);
+	fell_silent = !e->silent && e->busy_ns == since;
+	if (fell_silent) {
+		e->silent = true;
+		refuse_queued(e, -ETIMEDOUT);
+	}
+	pthread_mutex_unlock(&e->lock);
+	if (fell_silent)
+		log_error("TPM: has not answered for %" PRIu64 " s; all requests are refused until it does",
+			(now_ns - since) / 1000000000);
+	return 0;
+}
+
+bool engine_hopeless(const struct engine *e, uint64_t now_ns)
+{
+	uint64_t since = e->busy_ns;
+
+	return since != 0 && now_ns > since + ENGINE_HOPELESS_NS;
+}
+
 void engine_forget(struct engine *e, const struct key *key)
 {
 	pthread_mutex_lock(&e->lock);
@@ -473,7 +537,7 @@ void engine_status(struct engine *e, struct engine_status *ret)
 {
 	pthread_mutex_lock(&e->lock);
 	*ret = (struct engine_status){
-		.state = e->state,
+		.state = e->silent ? "silent" : e->state,
 		.info = e->info,
 		.stats = e->now,
 		.queued = e->queue.len,

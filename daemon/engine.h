@@ -5,6 +5,11 @@
  * The loop thread submits jobs and collects them when the engine's descriptor becomes readable; it never waits for the TPM. The TPM
  * thread takes jobs in the queue's order, one at a time, and alone touches struct tpm. When the TPM is lost, jobs fail with -ENODEV
  * at once while the thread tries to open it again; nothing is answered from memory. All functions are the loop thread's.
+ *
+ * A TPM may take a command and never answer. Nobody can call the thread back from that, but nobody has to wait for it either: after
+ * ENGINE_SILENT_NS all that is queued, and all that comes, fails with -ETIMEDOUT until the TPM says something. After ENGINE_HOPELESS_NS
+ * only another process can help, which has a connection of its own: Linux gives up on any command after two minutes, so that this is about
+ * TPMs behind a socket, or a kernel that hangs.
  */
 #ifndef TPMPSK_DAEMON_ENGINE_H
 #define TPMPSK_DAEMON_ENGINE_H
@@ -15,10 +20,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define ENGINE_SILENT_NS UINT64_C(10000000000)
+#define ENGINE_HOPELESS_NS UINT64_C(150000000000)
+
 struct engine;
 
 struct engine_status {
-	const char *state;    /* a word: "ready", "unavailable", or "different": another TPM is there */
+	/* A word: "ready"; "unavailable"; "different", another TPM is there; "silent", it does not answer. */
+	const char *state;
 	struct tpm_info info; /* of the TPM that is, or was last, there */
 	struct tpm_stats
 		stats; /* added up over all times it was opened; loaded is the present number */
@@ -48,6 +57,10 @@ void engine_submit(struct engine *e, struct queue_flow *flow, struct job *job);
 bool engine_cancel(struct engine *e, struct job *job);
 /* The next finished job, or NULL. Call until NULL each time the descriptor is readable. */
 struct job *engine_collect(struct engine *e);
+
+/* Looks whether the TPM has fallen silent; when to look again, 0: there is no need to. */
+uint64_t engine_check(struct engine *e, uint64_t now_ns);
+bool engine_hopeless(const struct engine *e, uint64_t now_ns);
 
 /* Drops a key's objects from the TPM some time soon. */
 void engine_forget(struct engine *e, const struct key *key);

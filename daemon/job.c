@@ -190,6 +190,7 @@ enum tpmpsk_status job_status_of(int result, const char **ret_detail)
 		{ -EREMCHG, TPMPSK_STATUS_TPM_UNAVAILABLE,
 			"another TPM is there than the keys belong to" },
 		{ -EBUSY, TPMPSK_STATUS_TPM_UNAVAILABLE, "the TPM cannot do it now" },
+		{ -ETIMEDOUT, TPMPSK_STATUS_TPM_UNAVAILABLE, "the TPM does not answer" },
 		{ -ESHUTDOWN, TPMPSK_STATUS_SHUTTING_DOWN, "" },
 		{ -EKEYREJECTED, TPMPSK_STATUS_MALFORMED,
 			"the TPM does not load the key: made by another TPM, or damaged" },

@@ -67,7 +67,7 @@ struct job {
 	struct epoch *epoch; /* JOB_EPOCH: what waits for it */
 
 	/* What came of it. */
-	int result; /* 0 or -errno as tpm.h has them; -ESHUTDOWN: the daemon stops */
+	int result; /* 0 or -errno as tpm.h has them; -ESHUTDOWN: the daemon stops; -ETIMEDOUT: the TPM is silent */
 	uint64_t started_ns;
 	uint64_t finished_ns;
 	struct tpmpsk_derived derived;

@@ -77,6 +77,8 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *com
 		c->dropped = true;
 		return TSS2_TCTI_RC_IO_ERROR;
 	}
+	if (c->fault == TCTI_TEST_HANG)
+		c->shared->hanging = 1;
 	c->lists_commands = code == TPM2_CC_GetCapability && size >= HEADER_SIZE + 4 &&
 			    get32(command + HEADER_SIZE) == TPM2_CAP_COMMANDS;
 	if (c->shared->hide_hmac && code == TPM2_CC_HMAC) {
@@ -148,6 +150,8 @@ static TSS2_RC receive(TSS2_TCTI_CONTEXT *tcti, size_t *size, uint8_t *response,
 	}
 	if (*size < RESPONSE_MAX)
 		return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
+	while (c->shared->hanging)
+		usleep(1000);
 	if (!c->answered) {
 		rc = Tss2_Tcti_Receive(c->inner, size, response, timeout);
 		if (rc != TSS2_RC_SUCCESS)

@@ -32,6 +32,7 @@ enum tcti_test_fault {
 	TCTI_TEST_TRUNCATE, /* the answer ends after `value` bytes */
 	TCTI_TEST_GARBAGE,  /* everything behind the answer's header is other than the TPM said */
 	TCTI_TEST_DROP,     /* the connection is lost: this and all later commands fail */
+	TCTI_TEST_HANG,     /* no answer, as long as `hanging` is set */
 };
 
 struct tcti_test {
@@ -39,6 +40,7 @@ struct tcti_test {
 	_Atomic uint64_t commands;
 	_Atomic uint64_t count[TCTI_TEST_CODES]; /* by code - TCTI_TEST_FIRST */
 	_Atomic uint64_t faults;                 /* injected so far */
+	_Atomic uint32_t hanging;                /* by TCTI_TEST_HANG, until the test clears it */
 	/* Written by the test. */
 	_Atomic uint32_t latency_us; /* added to every command */
 	_Atomic uint32_t hide_hmac;  /* the TPM is one without TPM2_HMAC */
