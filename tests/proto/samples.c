@@ -24,10 +24,11 @@ static int write_hello_reply(uint8_t *buf, size_t cap, size_t *ret_len)
 	const struct tpmpsk_hello_reply m = {
 		.version = 1,
 		.message_max = TPMPSK_MESSAGE_MAX,
-		.purposes = 1u << TPMPSK_PURPOSE_TLS12_SESSION |
-			    1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
-			    1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC |
-			    1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
+		.purposes =
+			1u << TPMPSK_PURPOSE_TLS12_SESSION | 1u << TPMPSK_PURPOSE_SESSION_IDENTITY |
+			1u << TPMPSK_PURPOSE_EXPORTER_KDF | 1u << TPMPSK_PURPOSE_EXPORTER_MAC |
+			1u << TPMPSK_PURPOSE_TLS12_MASTER | 1u << TPMPSK_PURPOSE_TLS13_SCHEDULE |
+			1u << TPMPSK_PURPOSE_PSK_IMPORT | 1u << TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
 		.software = "tpm-pskd 0.1.0",
 	};
 
@@ -148,6 +149,84 @@ static int write_certificate_256(uint8_t *buf, size_t cap, size_t *ret_len)
 static int write_certificate_384(uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	return write_certificate(TPMPSK_SCHEME_RSA_PSS_RSAE_SHA256, 48, buf, cap, ret_len);
+}
+
+static void count_up(uint8_t *dst, size_t n, uint8_t first)
+{
+	for (size_t i = 0; i < n; i++)
+		dst[i] = (uint8_t)(first + i);
+}
+
+static int write_tls12_master(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_TLS12_MASTER,
+		.identity_len = 7,
+		.identity = "Client1",
+		.tls12_master = { .digest = TPMPSK_DIGEST_SHA256, .label = TPMPSK_TLS12_MASTER },
+	};
+
+	count_up(m.tls12_master.client_random, TPMPSK_RANDOM_SIZE, 0xc0);
+	count_up(m.tls12_master.server_random, TPMPSK_RANDOM_SIZE, 0x50);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_tls12_extended_master(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_TLS12_MASTER,
+		.identity_len = 7,
+		.identity = "Client1",
+		.tls12_master = { .digest = TPMPSK_DIGEST_SHA384,
+			.label = TPMPSK_TLS12_EXTENDED_MASTER },
+	};
+
+	count_up(m.tls12_master.session_hash, 48, 0x10);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_tls13_binder(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_TLS13_SCHEDULE,
+		.identity_len = 7,
+		.identity = "Client1",
+		.tls13_schedule = { .digest = TPMPSK_DIGEST_SHA256, .step = TPMPSK_TLS13_BINDER },
+	};
+
+	count_up(m.tls13_schedule.transcript_hash, 32, 0x20);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_tls13_handshake_secret(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_TLS13_SCHEDULE,
+		.identity_len = 7,
+		.identity = "Client1",
+		.tls13_schedule = { .digest = TPMPSK_DIGEST_SHA384,
+			.step = TPMPSK_TLS13_HANDSHAKE_SECRET,
+			.shared_len = 32 },
+	};
+
+	count_up(m.tls13_schedule.shared, 32, 0x90);
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
+}
+
+static int write_psk_import(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	const struct tpmpsk_derive m = {
+		.purpose = TPMPSK_PURPOSE_PSK_IMPORT,
+		.identity_len = 7,
+		.identity = "Client1",
+		.psk_import = { .digest = TPMPSK_DIGEST_SHA256,
+			.target_protocol = TPMPSK_IMPORT_TLS13,
+			.target_kdf = TPMPSK_DIGEST_SHA384,
+			.context_len = 9,
+			.context = "session 7" },
+	};
+
+	return tpmpsk_derive_encode(SAMPLE_ID, &m, buf, cap, ret_len);
 }
 
 static int rewrite_derive(struct tpmpsk_reader *r, const struct tpmpsk_header *h, uint8_t *buf,
@@ -455,6 +534,16 @@ const struct sample samples[] = {
 	{ "derive, exporter-kdf", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 } }, write_exporter_kdf,
 		rewrite_derive },
 	{ "derive, exporter-mac", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 18, 1 } }, write_exporter_mac,
+		rewrite_derive },
+	{ "derive, tls12-master", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 20, 1 }, { 53, 1 } },
+		write_tls12_master, rewrite_derive },
+	{ "derive, tls12-master, extended", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 20, 1 } },
+		write_tls12_extended_master, rewrite_derive },
+	{ "derive, tls13-schedule, binder", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 20, 1 } },
+		write_tls13_binder, rewrite_derive },
+	{ "derive, tls13-schedule, handshake secret", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 20, 2 } },
+		write_tls13_handshake_secret, rewrite_derive },
+	{ "derive, psk-import", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 23, 2 } }, write_psk_import,
 		rewrite_derive },
 	{ "derive, certificate-verify", TPMPSK_OP_DERIVE, 0, { { 10, 1 }, { 16, 1 } },
 		write_certificate_256, rewrite_derive },
