@@ -33,10 +33,11 @@ struct command {
 	enum exit_code (*run)(struct invocation *call);
 };
 
-extern const struct command commands_key[];    /* command_key.c; each ends with a NULL name */
-extern const struct command commands_list[];   /* command_list.c */
-extern const struct command commands_derive[]; /* command_derive.c */
-extern const struct command commands_status[]; /* command_status.c */
+extern const struct command commands_key[];       /* command_key.c; each ends with a NULL name */
+extern const struct command commands_list[];      /* command_list.c */
+extern const struct command commands_derive[];    /* command_derive.c */
+extern const struct command commands_reference[]; /* command_reference.c */
+extern const struct command commands_status[];    /* command_status.c */
 
 struct invocation {
 	const struct command *command;

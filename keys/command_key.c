@@ -10,7 +10,9 @@
 #include <sodium.h>
 #include <string.h>
 
-#define PURPOSES "tls12-session, session-identity, exporter-kdf or exporter-mac"
+#define PURPOSES                                                                                   \
+	"tls12-session, session-identity, exporter-kdf,\n"                                         \
+	"                             exporter-mac, tls12-master, tls13-schedule or psk-import"
 
 static const struct option policy_options[] = {
 	{ "--identity", "ID", "the PSK identity that peers send", false },
@@ -267,6 +269,10 @@ static enum exit_code run_remove(struct invocation *call)
 	"--allow takes several at once: --allow user:a user:b. For session-identity, :client or\n" \
 	":server may stand behind each: in that role only."
 
+#define SCHEDULE_NOTES                                                                             \
+	"\n\nFor tls12-master, tls13-schedule and psk-import it is the PSK that the peer has, "    \
+	"too."
+
 #define EXPORTER_NOTES                                                                             \
 	"\n\nThe secret of an exporter purpose must be used for nothing else, here or "            \
 	"elsewhere:\n"                                                                             \
@@ -279,19 +285,23 @@ const struct command commands_key[] = {
 		"it.\n"
 		"--secret-file takes every byte of the file: a newline at its end is part of the "
 		"secret.\n"
-		"--hex-file ignores white space.\n" ALLOW_NOTES EXPORTER_NOTES,
+		"--hex-file ignores white space.\n" ALLOW_NOTES EXPORTER_NOTES SCHEDULE_NOTES,
 		run_import },
 	{ "key generate", "NAME", 1, 1, { policy_options, NULL },
 		"Makes a random key inside the TPM",
 		"Nobody ever sees its secret, so no other TPM can have it. For a peer on another "
 		"machine,\n"
-		"import the same secret on both.\n" ALLOW_NOTES,
+		"import the same secret on both. Not for tls12-master, tls13-schedule, psk-import: "
+		"what\n"
+		"they need is a PSK that the peer has, too.\n" ALLOW_NOTES,
 		run_generate },
 	{ "key adopt", "NAME", 1, 1, { pem_option, policy_options },
 		"Takes a key file that was made elsewhere",
 		"The file is a TSS2 PRIVATE KEY, as tpm2-tools write it, of an HMAC-SHA256 key of "
 		"this TPM.\n"
-		"It is loaded once to prove that it works.\n" ALLOW_NOTES EXPORTER_NOTES,
+		"It is loaded once to prove that it works. Not for tls12-master, tls13-schedule,\n"
+		"psk-import: their keys hold something else than the secret.\n" ALLOW_NOTES
+			EXPORTER_NOTES,
 		run_adopt },
 	{ "key allow", "NAME WHO...", 2, SIZE_MAX, { NULL, NULL }, "Lets users or groups use a key",
 		"WHO is user:NAME, group:NAME, uid:N or gid:N; for a session-identity key, with\n"
