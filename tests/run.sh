@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Every test, twice: as it would be released (build-test/), and under ASan and UBSan (build-asan/). Before that, gcc and
-# clang each compile everything without a warning. The last line is `N passed, M failed`; exit 0 means that M is 0 and
+# clang each compile everything without a warning; behind it each fuzz target runs for a moment (build-fuzz/). The last line is `N passed, M failed`; exit 0 means that M is 0 and
 # N is not.
 set -u
 
@@ -79,9 +79,22 @@ run_tests()
 	skipped=$((skipped + $4))
 }
 
+# run_script COMMAND...: adds up what one reports that speaks TAP by itself.
+run_script()
+{
+	"$@" >build-script.log 2>&1
+	status=$?
+	cat build-script.log
+	bad=$(grep -c '^not ok ' build-script.log)
+	[ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+	passed=$((passed + $(grep -c '^ok ' build-script.log)))
+	failed=$((failed + bad))
+	rm -f build-script.log
+}
+
 if ! need_packages gcc libc6-dev clang libclang-rt-14-dev meson ninja-build pkg-config python3 procps \
 	libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev libtasn1-6-dev \
-	libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev openssl swtpm systemd shellcheck tpm2-tools scdoc groff-base; then
+	libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev openssl swtpm libtpms-dev systemd shellcheck tpm2-tools scdoc groff-base; then
 	[ "$(id -u)" -eq 0 ] && fail "packages" && end
 	exit 1
 fi
@@ -111,4 +124,7 @@ if CC=gcc setup build-asan -Dbuildtype=debugoptimized -Dtests=enabled -Db_saniti
 else
 	fail "builds under ASan and UBSan"
 fi
+
+# A look whether fuzzing still works; to find what is not known yet takes hours, see tests/fuzz/run.sh.
+run_script sh tests/fuzz/run.sh 2
 end
