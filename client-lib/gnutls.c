@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "client-lib/gnutls_internal.h"
 #include "client-lib/tpmpsk-gnutls.h"
 
 #include <gnutls/crypto.h>
@@ -111,9 +112,11 @@ static int copy_datum(const void *data, size_t size, gnutls_datum_t *ret)
 	return 0;
 }
 
-static int client_code(int error)
+static int gnutls_code(int error)
 {
 	switch (error) {
+	case 0:
+		return 0;
 	case TPMPSK_ERR_DENIED:
 	case TPMPSK_ERR_UNKNOWN_IDENTITY:
 		return GNUTLS_E_INSUFFICIENT_CREDENTIALS;
@@ -128,6 +131,12 @@ static int client_code(int error)
 	default:
 		return GNUTLS_E_USER_ERROR;
 	}
+}
+
+int tpmpsk_gnutls_result(int error)
+{
+	last_error = error;
+	return gnutls_code(error);
 }
 
 /* What the client sends as its identity, and the PSK for it. */
@@ -185,7 +194,7 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
 	else
 		last_error = client_ask(handle, session, identity, &psk);
 	if (last_error < 0)
-		return client_code(last_error);
+		return gnutls_code(last_error);
 
 	r = client_outputs(&psk, ret_username, ret_key);
 	explicit_bzero(&psk, sizeof(psk));

@@ -22,6 +22,14 @@ static_assert(TPMPSK_TLS12_RANDOM_SIZE == TPMPSK_RANDOM_SIZE &&
 		      TPMPSK_SHARED_SECRET_SIZE_MAX == TPMPSK_SHARED_MAX &&
 		      TPMPSK_CONTEXT_SIZE_MAX == TPMPSK_CONTEXT_MAX,
 	"the API's and the protocol's bounds");
+static_assert(TPMPSK_TRANSCRIPT_HASH_SIZE_MAX == TPMPSK_TRANSCRIPT_MAX &&
+		      TPMPSK_SIGNATURE_SIZE_MAX == TPMPSK_SIGNATURE_MAX &&
+		      TPMPSK_PUBLIC_KEY_SIZE_MAX == TPMPSK_BLOB_MAX,
+	"the API's and the protocol's bounds");
+static_assert(TPMPSK_ECDSA_SECP256R1_SHA256 == TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256 &&
+		      TPMPSK_ECDSA_SECP384R1_SHA384 == TPMPSK_SCHEME_ECDSA_SECP384R1_SHA384 &&
+		      TPMPSK_RSA_PSS_RSAE_SHA256 == TPMPSK_SCHEME_RSA_PSS_RSAE_SHA256,
+	"the API's and the protocol's schemes");
 static_assert(TPMPSK_ERR_INTERNAL == -(int)TPMPSK_STATUS_INTERNAL, "errors are negated statuses");
 static_assert(TPMPSK_STATUS_COUNT == 14, "a new status needs a TPMPSK_ERR_");
 
@@ -219,6 +227,23 @@ int tpmpsk_request_psk_import(struct tpmpsk_request *q, const void *identity, si
 	if (context_size > 0)
 		memcpy(d.psk_import.context, context, context_size);
 	return finish(q, &d, tpmpsk_digest_size(target_kdf), 0);
+}
+
+int tpmpsk_request_certificate_verify(struct tpmpsk_request *q, uint8_t role, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size)
+{
+	struct tpmpsk_derive d __attribute__((cleanup(derive_done)));
+	int r = start(&d, TPMPSK_PURPOSE_CERTIFICATE_VERIFY, role, identity, identity_size);
+
+	if (r < 0 || !transcript_hash || !tpmpsk_scheme_name(scheme) ||
+		(transcript_hash_size != TPMPSK_TRANSCRIPT_MIN &&
+			transcript_hash_size != TPMPSK_TRANSCRIPT_MAX))
+		return TPMPSK_ERR_INVALID;
+	d.certificate_verify.scheme = scheme;
+	d.certificate_verify.transcript_len = transcript_hash_size;
+	memcpy(d.certificate_verify.transcript, transcript_hash, transcript_hash_size);
+	return finish(q, &d, 0, 0);
 }
 
 void tpmpsk_request_set_id(uint8_t *packet, uint32_t id)

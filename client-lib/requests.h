@@ -22,7 +22,7 @@
 /* A derivation as it is sent, but for its id, and what a right answer to it has. */
 struct tpmpsk_request {
 	size_t len;
-	size_t secret_len;
+	size_t secret_len; /* 0: a signature, of whatever length */
 	size_t name_len;
 	bool once; /* not to be sent again when the answer may have been lost */
 	uint8_t packet[TPMPSK_REQUEST_MAX];
@@ -59,6 +59,10 @@ int tpmpsk_request_tls13_handshake_secret(struct tpmpsk_request *q, const void *
 int tpmpsk_request_psk_import(struct tpmpsk_request *q, const void *identity, size_t identity_size,
 	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
 	uint16_t target_kdf) __attribute__((warn_unused_result));
+/* role: enum tpmpsk_role. */
+int tpmpsk_request_certificate_verify(struct tpmpsk_request *q, uint8_t role, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size) __attribute__((warn_unused_result));
 
 void tpmpsk_request_set_id(uint8_t *packet, uint32_t id);
 

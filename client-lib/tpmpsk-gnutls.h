@@ -57,6 +57,7 @@
 #ifndef TPMPSK_GNUTLS_H
 #define TPMPSK_GNUTLS_H
 
+#include <gnutls/abstract.h>
 #include <gnutls/gnutls.h>
 #include <tpmpsk.h>
 
@@ -120,8 +121,33 @@ int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
 	__attribute__((warn_unused_result));
 
 /*
- * After a failed handshake: the TPMPSK_ERR_* behind what the last of the two calls above on this
- * thread did, decoy or failure; 0 when it handed out a real PSK. For the log; never for the peer.
+ * For programs with a certificate whose private key is in the TPM (purpose certificate-verify): a
+ * private key for GnuTLS, which asks the daemon by itself whenever a handshake needs a signature,
+ * as a server or a client. It signs the CertificateVerify of TLS 1.3 and refuses everything else:
+ * other data, other schemes, TLS 1.2 (offer TLS 1.3 alone, or GnuTLS finds that it has no usable
+ * certificate when 1.2 is negotiated).
+ *
+ * handle must live longer than the key; any number of keys and threads may share it. Blocks until
+ * the daemon has named the public key. flags: 0. *ret_key is to be given to
+ * gnutls_privkey_deinit(), or to what takes it over. Codes as of tpmpsk_gnutls_client().
+ */
+int tpmpsk_gnutls_privkey(struct tpmpsk *handle, const gnutls_datum_t *identity, unsigned int flags,
+	gnutls_privkey_t *ret_key) __attribute__((warn_unused_result));
+
+/*
+ * The same, put into credentials with its certificate: chain_file is PEM, the key's certificate
+ * first, then those of the authorities between it and the root. GNUTLS_E_CERTIFICATE_KEY_MISMATCH
+ * when the first certificate is another key's, which GnuTLS itself does not notice with keys that
+ * sign nothing but handshakes. May be called for several keys. On failure credentials is as it was.
+ */
+int tpmpsk_gnutls_set_certificate(gnutls_certificate_credentials_t credentials,
+	struct tpmpsk *handle, const gnutls_datum_t *identity, const char *chain_file,
+	unsigned int flags) __attribute__((warn_unused_result));
+
+/*
+ * After a failed handshake: the TPMPSK_ERR_* behind what the last of the calls above, or the last
+ * signature of such a key, did on this thread, decoy or failure; 0 when it gave what it was asked
+ * for. For the log; never for the peer.
  */
 int tpmpsk_gnutls_last_error(void);
 

@@ -186,3 +186,64 @@ int tpmpsk_psk_import(struct tpmpsk *handle, const void *identity, size_t identi
 		*ret_size = d.result.secret_len;
 	return r;
 }
+
+static int certificate_verify(struct tpmpsk *handle, uint8_t role, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size, uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+{
+	struct derivation d __attribute__((cleanup(derivation_done)));
+	int r = tpmpsk_request_certificate_verify(&d.request, role, identity, identity_size, scheme,
+		transcript_hash, transcript_hash_size);
+
+	if (!handle || !signature || !ret_size)
+		return TPMPSK_ERR_INVALID;
+	if (r == 0)
+		r = derive(handle, &d);
+	if (r < 0)
+		return r;
+	memcpy(signature, d.result.signature, d.result.signature_len);
+	*ret_size = d.result.signature_len;
+	return 0;
+}
+
+int tpmpsk_certificate_verify_client(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size, uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+{
+	return certificate_verify(handle, TPMPSK_ROLE_CLIENT, identity, identity_size, scheme,
+		transcript_hash, transcript_hash_size, signature, ret_size);
+}
+
+int tpmpsk_certificate_verify_server(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size, uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+{
+	return certificate_verify(handle, TPMPSK_ROLE_SERVER, identity, identity_size, scheme,
+		transcript_hash, transcript_hash_size, signature, ret_size);
+}
+
+int tpmpsk_certificate_public_key(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	uint8_t public_key[TPMPSK_PUBLIC_KEY_SIZE_MAX], size_t *ret_size)
+{
+	struct tpmpsk_public m = { .identity_len = identity_size };
+	uint8_t packet[TPMPSK_REQUEST_MAX];
+	struct tpmpsk_blob_reply blob;
+	struct tpmpsk_reply reply;
+	size_t len;
+	int r;
+
+	if (!handle || !identity || identity_size < 1 || identity_size > sizeof(m.identity) ||
+		!public_key || !ret_size)
+		return TPMPSK_ERR_INVALID;
+	memcpy(m.identity, identity, identity_size);
+	if (tpmpsk_public_encode(0, &m, packet, sizeof(packet), &len) < 0)
+		return TPMPSK_ERR_INVALID;
+	r = tpmpsk_transact(handle, packet, len, true, &reply);
+	if (r < 0)
+		return r;
+	if (tpmpsk_blob_reply_decode(&reply.body, &blob) < 0)
+		return TPMPSK_ERR_PROTOCOL;
+	memcpy(public_key, blob.data, blob.len);
+	*ret_size = blob.len;
+	return 0;
+}

@@ -41,6 +41,9 @@ extern "C" {
 #define TPMPSK_SHARED_SECRET_SIZE_MIN 32
 #define TPMPSK_SHARED_SECRET_SIZE_MAX 1024
 #define TPMPSK_CONTEXT_SIZE_MAX 1024
+#define TPMPSK_TRANSCRIPT_HASH_SIZE_MAX 48
+#define TPMPSK_SIGNATURE_SIZE_MAX 256
+#define TPMPSK_PUBLIC_KEY_SIZE_MAX 512
 #define TPMPSK_DEADLINE_DEFAULT_MS 5000
 #define TPMPSK_ASYNC_OUTSTANDING_MAX 1024 /* requests of one handle, submitted and not collected */
 
@@ -240,6 +243,41 @@ int tpmpsk_tls13_handshake_secret(struct tpmpsk *handle, const void *identity, s
 int tpmpsk_psk_import(struct tpmpsk *handle, const void *identity, size_t identity_size,
 	enum tpmpsk_hash hash, const void *context, size_t context_size, uint16_t target_protocol,
 	uint16_t target_kdf, uint8_t psk[TPMPSK_HASH_SIZE_MAX], size_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/*
+ * Signature schemes of keys with a certificate, by TLS's numbers (RFC 8446, section 4.2.3).
+ */
+#define TPMPSK_ECDSA_SECP256R1_SHA256 0x0403
+#define TPMPSK_ECDSA_SECP384R1_SHA384 0x0503
+#define TPMPSK_RSA_PSS_RSAE_SHA256 0x0804
+
+/*
+ * The signature of a TLS 1.3 CertificateVerify (RFC 8446, section 4.4.3) by a private key in the
+ * TPM, as a client or as a server. There is no call that signs bytes: what is signed is built by
+ * the daemon around the transcript hash, and the right to one role gives no signature of the other.
+ *
+ * identity: that of a key of purpose certificate-verify. scheme: the key's. transcript_hash has the
+ * size of the cipher suite's hash, 32 or 48 bytes, whatever hash the scheme has. signature gets what
+ * stands in the message: at most 104 bytes of DER for ECDSA, 256 bytes for RSA. It is no secret. The
+ * outputs are written on success only. TPMPSK_ERR_UNSUPPORTED: the key has another scheme. Any
+ * TPMPSK_ERR_*.
+ */
+int tpmpsk_certificate_verify_client(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size, uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+	__attribute__((warn_unused_result));
+int tpmpsk_certificate_verify_server(struct tpmpsk *handle, const void *identity,
+	size_t identity_size, uint16_t scheme, const void *transcript_hash,
+	size_t transcript_hash_size, uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/*
+ * The public half of such a key, a SubjectPublicKeyInfo in DER (RFC 5280, section 4.1), for whoever
+ * may use the key in any role. Any TPMPSK_ERR_*.
+ */
+int tpmpsk_certificate_public_key(struct tpmpsk *handle, const void *identity, size_t identity_size,
+	uint8_t public_key[TPMPSK_PUBLIC_KEY_SIZE_MAX], size_t *ret_size)
 	__attribute__((warn_unused_result));
 
 /*

@@ -260,6 +260,7 @@ const char *audit_opcode_name(uint8_t opcode)
 		{ TPMPSK_OP_DERIVE, "derive" },
 		{ TPMPSK_OP_STATUS, "status" },
 		{ TPMPSK_OP_METRICS, "metrics" },
+		{ TPMPSK_OP_PUBLIC, "public" },
 		{ TPMPSK_OP_KEY_IMPORT, "key-import" },
 		{ TPMPSK_OP_KEY_GENERATE, "key-generate" },
 		{ TPMPSK_OP_KEY_ADOPT, "key-adopt" },
@@ -268,6 +269,7 @@ const char *audit_opcode_name(uint8_t opcode)
 		{ TPMPSK_OP_KEY_ALLOW, "key-allow" },
 		{ TPMPSK_OP_KEY_DENY, "key-deny" },
 		{ TPMPSK_OP_KEY_REMOVE, "key-remove" },
+		{ TPMPSK_OP_KEY_CSR, "key-csr" },
 		{ TPMPSK_OP_RELOAD, "reload" },
 	};
 

@@ -139,10 +139,21 @@ static int mac_by_tpm(void *context, unsigned object, const uint8_t *in, size_t 
 		ret_len);
 }
 
+static int sign_by_tpm(void *context, enum tpmpsk_scheme scheme, const uint8_t *digest,
+	uint8_t *signature, size_t *ret_len)
+{
+	struct mac_context *c = context;
+
+	if (c->key->file.n_objects != 1)
+		return -EINVAL;
+	return tpm_sign(
+		c->tpm, c->key->id, &c->key->file.objects[0], scheme, digest, signature, ret_len);
+}
+
 static int derive(struct engine *e, struct job *job)
 {
 	struct mac_context context = { e->tpm, job->key };
-	const struct mac mac = { .compute = mac_by_tpm, .context = &context };
+	const struct mac mac = { mac_by_tpm, &context, sign_by_tpm };
 
 	return purpose_derive(&job->derive, &mac, &job->derived);
 }
@@ -153,6 +164,8 @@ static int create(struct engine *e, struct job *job)
 	int r = 0;
 
 	keyfile_done(&n->file); /* what a TPM that was lost in the middle had made already */
+	if (purpose_signs(n->policy.purpose))
+		return tpm_create_signer(e->tpm, n->policy.scheme, &n->file);
 	if (n->n_secrets == 0)
 		return tpm_create_hmac(e->tpm, TPMPSK_DIGEST_SHA256, NULL, 0, &n->file);
 	for (size_t i = 0; r == 0 && i < n->n_secrets; i++) {
@@ -167,7 +180,19 @@ static int create(struct engine *e, struct job *job)
 
 static int adopt(struct engine *e, struct job *job)
 {
-	return tpm_try_hmac(e->tpm, &job->new_key->file.objects[0]);
+	const struct new_key *n = job->new_key;
+
+	if (purpose_signs(n->policy.purpose))
+		return tpm_try_signer(e->tpm, &n->file.objects[0]);
+	return tpm_try_hmac(e->tpm, &n->file.objects[0]);
+}
+
+static int sign_request(struct engine *e, struct job *job)
+{
+	struct mac_context context = { e->tpm, job->key };
+
+	return sign_by_tpm(&context, job->key->policy.scheme, job->digest, job->derived.signature,
+		&job->derived.signature_len);
 }
 
 static int fetch_epoch(struct engine *e, struct job *job)
@@ -190,6 +215,7 @@ static int (*const tasks[])(struct engine *e, struct job *job) = {
 	[JOB_DERIVE] = derive,
 	[JOB_CREATE] = create,
 	[JOB_ADOPT] = adopt,
+	[JOB_CSR] = sign_request,
 	[JOB_EPOCH] = fetch_epoch,
 };
 

@@ -8,12 +8,15 @@
 #include "daemon/conn.h"
 #include "daemon/manage.h"
 #include "daemon/new_key.h"
+#include "daemon/purpose.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <sys/socket.h>
+
+#define MAKE_KEY_MS 120000
 
 /* How long, roughly, until the queue has moved on. */
 static uint32_t queue_delay_ms(const struct server *s, unsigned jobs)
@@ -116,6 +119,16 @@ struct job *job_new_background(
 	return alloc(s, user, kind, key);
 }
 
+/* Making an RSA key takes a TPM made of hardware up to a minute. */
+static uint64_t deadline_ms(const struct server *s, enum job_kind kind, const struct new_key *n)
+{
+	uint64_t ms = s->config.limits.deadline_ms;
+
+	if (kind == JOB_CREATE && purpose_signs(n->policy.purpose) && ms < MAKE_KEY_MS)
+		return MAKE_KEY_MS;
+	return ms;
+}
+
 struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header *h,
 	enum job_kind kind, struct key *key, const struct tpmpsk_derive *derive,
 	struct new_key *new_key)
@@ -138,7 +151,7 @@ struct job *job_new(struct server *s, struct conn *c, const struct tpmpsk_header
 	}
 	job->request_id = h->id;
 	job->opcode = h->opcode;
-	job->deadline_ns = job->received_ns + (uint64_t)s->config.limits.deadline_ms * 1000000;
+	job->deadline_ns = job->received_ns + deadline_ms(s, kind, new_key) * 1000000;
 	job->new_key = new_key;
 	if (derive)
 		job->derive = *derive;
@@ -195,7 +208,9 @@ enum tpmpsk_status job_status_of(int result, const char **ret_detail)
 		{ -EKEYREJECTED, TPMPSK_STATUS_MALFORMED,
 			"the TPM does not load the key: made by another TPM, or damaged" },
 		{ -EINVAL, TPMPSK_STATUS_MALFORMED,
-			"not an HMAC-SHA256 key with an empty password" },
+			"not a key as the purpose needs it, or one with a password" },
+		{ -EPROTONOSUPPORT, TPMPSK_STATUS_UNSUPPORTED,
+			"this TPM signs with an RSA-PSS salt that TLS 1.3 does not take" },
 		{ -EOPNOTSUPP, TPMPSK_STATUS_UNSUPPORTED, "this TPM does not do that" },
 		{ -ENOMEM, TPMPSK_STATUS_INTERNAL, "out of memory" },
 	};

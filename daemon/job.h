@@ -13,6 +13,7 @@
 #include "daemon/list.h"
 #include "daemon/queue.h"
 #include "daemon/session_identity.h"
+#include "daemon/sha384.h"
 #include "proto/message.h"
 
 #include <stdatomic.h>
@@ -31,6 +32,7 @@ enum job_kind {
 	JOB_DERIVE, /* one derivation under job.key */
 	JOB_CREATE, /* a key from job.new_key's secret, or from the TPM's randomness */
 	JOB_ADOPT,  /* prove that job.new_key's file loads */
+	JOB_CSR,    /* sign job.digest for a certificate request */
 	JOB_EPOCH, /* the epoch secret of job.epoch, into derived.secret; asked for by nobody in particular */
 };
 
@@ -63,6 +65,7 @@ struct job {
 	struct key *key; /* a reference */
 	struct tpmpsk_derive derive;
 	struct new_key *new_key; /* owned */
+	uint8_t digest[SHA384_SIZE];
 	struct session_identity session;
 	struct epoch *epoch; /* JOB_EPOCH: what waits for it */
 

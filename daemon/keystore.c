@@ -7,6 +7,7 @@
  */
 #include "daemon/keystore.h"
 
+#include "daemon/certificate.h"
 #include "daemon/grants.h"
 #include "daemon/keydir.h"
 #include "daemon/log.h"
@@ -219,6 +220,7 @@ static void index_done(struct index *x)
 static int load_key(
 	struct keystore *ks, const char *name, struct index *x, char error[KEYSTORE_ERROR_SIZE])
 {
+	char why[CERTIFICATE_WHY_SIZE];
 	struct policy policy;
 	struct keyfile file;
 	struct key *k;
@@ -228,10 +230,15 @@ static int load_key(
 	if (r < 0)
 		return r;
 	k = calloc(1, sizeof(*k));
-	if (!k) {
+	if (!k)
+		r = fail(error, -ENOMEM, "out of memory");
+	else if (certificate_check_key(&policy, &file, why) < 0)
+		r = fail(error, -EBADMSG, "%s/%s.pem: %s", ks->dir.path, name, why);
+	if (r < 0) {
 		policy_done(&policy);
 		keyfile_done(&file);
-		return fail(error, -ENOMEM, "out of memory");
+		free(k);
+		return r;
 	}
 	key_init(ks, k, name, &policy, &file);
 	index_insert(ks, x, k);
@@ -355,7 +362,7 @@ const char *keystore_path(const struct keystore *ks)
 
 static bool same_identity(const struct policy *a, const struct policy *b)
 {
-	return a->mode == b->mode && same_place(a, b);
+	return a->mode == b->mode && a->scheme == b->scheme && same_place(a, b);
 }
 
 /* Only what may change: a TPM thread may be reading the rest. */
@@ -530,7 +537,8 @@ int keystore_set_policy(
 	int r;
 
 	if (!same_identity(&k->policy, policy))
-		return fail(error, -EINVAL, "identity, purpose and mode of a key cannot change");
+		return fail(error, -EINVAL,
+			"identity, purpose, mode and algorithm of a key cannot change");
 	r = keydir_set_policy(&ks->dir, k->name, policy, error);
 	if (r < 0)
 		return r;

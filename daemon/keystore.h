@@ -100,7 +100,7 @@ int keystore_may_add(const struct keystore *ks, const char *name, const struct p
 int keystore_add(struct keystore *ks, const char *name, struct policy *policy, struct keyfile *file,
 	char error[KEYSTORE_ERROR_SIZE]) __attribute__((warn_unused_result));
 /*
- * Takes over policy (zeroed) on success only. -EINVAL when its identity, purpose or mode is not the
+ * Takes over policy (zeroed) on success only. -EINVAL when its identity, purpose, mode or algorithm is not the
  * key's: these cannot change.
  */
 int keystore_set_policy(struct keystore *ks, struct key *k, struct policy *policy,

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/manage.h"
 
+#include "daemon/certificate.h"
 #include "daemon/new_key.h"
+#include "daemon/purpose.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <sodium.h>
@@ -18,10 +21,8 @@ static void answer(struct server *s, struct conn *c, uint32_t id, uint8_t opcode
 	size_t len;
 
 	audit_write(&s->audit, c->peer.uid, c->peer.pid,
-		&(struct audit_event){ .opcode = opcode,
-			.status = status,
-			.key = key,
-			.unit = c->outlet->unit });
+		&(struct audit_event){
+			.opcode = opcode, .status = status, .key = key, .unit = c->outlet->unit });
 	if (status != TPMPSK_STATUS_OK)
 		conn_send_error(s, c, id, opcode, status, 0, detail);
 	else if (tpmpsk_ok_encode(id, opcode, packet, sizeof(packet), &len) == 0)
@@ -132,12 +133,56 @@ void manage_status(
 	json_object_put(o);
 }
 
+static enum tpmpsk_status decode_key_file(
+	const struct tpmpsk_key_new *m, struct new_key *ret, char error[POLICY_ERROR_SIZE])
+{
+	const char *why;
+	int r;
+
+	r = keyfile_decode((const char *)m->payload, m->payload_len, &ret->file, &why);
+	if (r == 0 && ret->file.n_objects != 1) {
+		r = -EBADMSG;
+		why = "more than one key in the file";
+	}
+	if (r == 0)
+		return TPMPSK_STATUS_OK;
+	snprintf(error, POLICY_ERROR_SIZE, "%s", why);
+	return r == -EOPNOTSUPP ? TPMPSK_STATUS_UNSUPPORTED : TPMPSK_STATUS_MALFORMED;
+}
+
+/* For a purpose whose keys sign: what belongs to it but is no secret to be imported. */
+static enum tpmpsk_status new_signer_fill(uint8_t opcode, const struct tpmpsk_key_new *m,
+	struct new_key *ret, char error[POLICY_ERROR_SIZE])
+{
+	enum tpmpsk_status status;
+
+	static_assert(POLICY_ERROR_SIZE >= CERTIFICATE_WHY_SIZE, "errors are handed on");
+	switch (opcode) {
+	case TPMPSK_OP_KEY_IMPORT:
+		snprintf(error, POLICY_ERROR_SIZE,
+			"a key for %s is made in the TPM and was never elsewhere: generate one, or "
+			"adopt one that this TPM made",
+			tpmpsk_purpose_name(ret->policy.purpose));
+		return TPMPSK_STATUS_UNSUPPORTED;
+	case TPMPSK_OP_KEY_ADOPT:
+		status = decode_key_file(m, ret, error);
+		if (status != TPMPSK_STATUS_OK)
+			return status;
+		return certificate_check_key(&ret->policy, &ret->file, error) < 0
+			       ? TPMPSK_STATUS_MALFORMED
+			       : TPMPSK_STATUS_OK;
+	default:
+		if (ret->policy.scheme == TPMPSK_SCHEME_NONE)
+			ret->policy.scheme = TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256;
+		return TPMPSK_STATUS_OK;
+	}
+}
+
 /* Checks what is asked for and fills ret. On failure error says why. */
 static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	const struct tpmpsk_key_new *m, struct new_key *ret, char error[POLICY_ERROR_SIZE])
 {
-	char not[KEYSTORE_ERROR_SIZE];
-	const char *why;
+	char not [KEYSTORE_ERROR_SIZE];
 	int r;
 
 	if (!keystore_name_ok(m->name)) {
@@ -148,9 +193,9 @@ static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	memcpy(ret->name, m->name, sizeof(ret->name));
 	if (policy_parse(m->policy, strlen(m->policy), true, &ret->policy, error) < 0)
 		return TPMPSK_STATUS_MALFORMED;
-	r = keystore_may_add(s->keys, m->name, &ret->policy, not);
+	r = keystore_may_add(s->keys, m->name, &ret->policy, not );
 	if (r < 0) {
-		snprintf(error, POLICY_ERROR_SIZE, "%.*s", POLICY_ERROR_SIZE - 1, not);
+		snprintf(error, POLICY_ERROR_SIZE, "%.*s", POLICY_ERROR_SIZE - 1, not );
 		return r == -EEXIST ? TPMPSK_STATUS_EXISTS : TPMPSK_STATUS_MALFORMED;
 	}
 	if (opcode != TPMPSK_OP_KEY_IMPORT && key_secrets_import_only(ret->policy.purpose)) {
@@ -159,20 +204,13 @@ static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 			tpmpsk_purpose_name(ret->policy.purpose));
 		return TPMPSK_STATUS_UNSUPPORTED;
 	}
+	if (purpose_signs(ret->policy.purpose))
+		return new_signer_fill(opcode, m, ret, error);
 	if (opcode == TPMPSK_OP_KEY_IMPORT) {
 		ret->n_secrets = key_secrets_make(
 			ret->policy.purpose, m->payload, m->payload_len, ret->secrets);
 	} else if (opcode == TPMPSK_OP_KEY_ADOPT) {
-		r = keyfile_decode((const char *)m->payload, m->payload_len, &ret->file, &why);
-		if (r == 0 && ret->file.n_objects != 1) {
-			r = -EBADMSG;
-			why = "more than one key in the file";
-		}
-		if (r < 0) {
-			snprintf(error, POLICY_ERROR_SIZE, "%s", why);
-			return r == -EOPNOTSUPP ? TPMPSK_STATUS_UNSUPPORTED
-						: TPMPSK_STATUS_MALFORMED;
-		}
+		return decode_key_file(m, ret, error);
 	}
 	return TPMPSK_STATUS_OK;
 }
@@ -202,7 +240,7 @@ void manage_key_new(
 		new_key_free(n);
 }
 
-void manage_finished(struct server *s, struct conn *c, struct job *job)
+static void new_key_finished(struct server *s, struct conn *c, struct job *job)
 {
 	struct new_key *n = job->new_key;
 	char error[KEYSTORE_ERROR_SIZE] = "";
@@ -221,18 +259,56 @@ void manage_finished(struct server *s, struct conn *c, struct job *job)
 	answer(s, c, job->request_id, job->opcode, n->name, status, detail);
 }
 
+static void answer_csr(struct server *s, struct conn *c, const struct job *job)
+{
+	uint8_t packet[TPMPSK_HEADER_SIZE + 2 + TPMPSK_SIGNATURE_MAX];
+	const char *detail;
+	enum tpmpsk_status status = job_status_of(job->result, &detail);
+	size_t len;
+
+	if (status != TPMPSK_STATUS_OK) {
+		answer(s, c, job->request_id, job->opcode, job->key->name, status, detail);
+		return;
+	}
+	audit_write(&s->audit, c->peer.uid, c->peer.pid,
+		&(struct audit_event){ .opcode = job->opcode, .key = job->key->name });
+	if (tpmpsk_blob_reply_encode(job->request_id, job->opcode, job->derived.signature,
+		    job->derived.signature_len, packet, sizeof(packet), &len) == 0)
+		conn_send(s, c, packet, len);
+}
+
+void manage_finished(struct server *s, struct conn *c, struct job *job)
+{
+	if (job->kind == JOB_CSR)
+		answer_csr(s, c, job);
+	else
+		new_key_finished(s, c, job);
+}
+
 static const char *to_text(struct json_object *o, size_t *ret_len)
 {
 	return json_object_to_json_string_length(
 		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, ret_len);
 }
 
+static void add_public_key(struct json_object *o, const struct key *k)
+{
+	char text[sodium_base64_ENCODED_LEN(TPM_SPKI_MAX, sodium_base64_VARIANT_ORIGINAL)];
+	struct tpm_signer signer;
+	const char *why;
+
+	if (tpm_signer_read(&k->file.objects[0], &signer, &why) == 0)
+		add_string(o, "public_key",
+			sodium_bin2base64(text, sizeof(text), signer.spki, signer.spki_len,
+				sodium_base64_VARIANT_ORIGINAL));
+}
+
 /*
- * What list and show say of a key, and how long that is; NULL without memory. Where `allow` is too long for a message, its number of
- * entries stands in its place.
+ * What list and show say of a key, in full with the public key of a pair, and how long that is; NULL without memory. Where `allow` is too
+ * long for a message, its number of entries stands in its place.
  */
 static struct json_object *describe(
-	const struct keystore *keys, const struct key *k, size_t *ret_len)
+	const struct keystore *keys, const struct key *k, bool full, size_t *ret_len)
 {
 	struct json_object *o = NULL;
 	const struct key *successor;
@@ -249,6 +325,8 @@ static struct json_object *describe(
 	if (successor)
 		add_string(o, "replaced_by", successor->name);
 	add_number(o, "derivations", k->derivations);
+	if (full && purpose_signs(k->policy.purpose))
+		add_public_key(o, k);
 	(void)to_text(o, ret_len);
 	if (*ret_len > TPMPSK_TEXT_MAX - 2) {
 		json_object_object_del(o, "allow");
@@ -273,7 +351,7 @@ void manage_key_list(
 	}
 	page = json_object_new_array();
 	for (k = keystore_next(s->keys, m.after); k; k = keystore_next(s->keys, k->name)) {
-		struct json_object *o = describe(s->keys, k, &len);
+		struct json_object *o = describe(s->keys, k, false, &len);
 
 		if (!o || used + len + 1 > TPMPSK_TEXT_MAX) {
 			json_object_put(o);
@@ -315,7 +393,7 @@ void manage_key_show(
 
 	if (!k)
 		return;
-	o = describe(s->keys, k, &len);
+	o = describe(s->keys, k, true, &len);
 	if (!o) {
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_INTERNAL, "out of memory");
 		return;
@@ -364,6 +442,34 @@ void manage_key_remove(
 		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_OK, "");
 	}
 	key_unref(k);
+}
+
+void manage_key_csr(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_csr m;
+	struct key *k = key_or_answer(s, c, h, tpmpsk_key_csr_decode(r, &m), m.name);
+	struct tpm_signer signer;
+	const char *why = "not a key with a certificate";
+	struct job *job;
+
+	if (!k)
+		return;
+	if (!purpose_signs(k->policy.purpose) ||
+		tpm_signer_read(&k->file.objects[0], &signer, &why) < 0) {
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_UNSUPPORTED, why);
+		return;
+	}
+	if (!certificate_request_ok(m.info, m.info_len, &signer)) {
+		answer(s, c, h->id, h->opcode, k->name, TPMPSK_STATUS_MALFORMED,
+			"not a certificate request for this key");
+		return;
+	}
+	job = job_new(s, c, h, JOB_CSR, k, NULL, NULL);
+	if (!job)
+		return;
+	purpose_digest(k->policy.scheme, m.info, m.info_len, job->digest);
+	job_submit(s, job);
 }
 
 void manage_reload(

@@ -2,6 +2,7 @@
 #include "daemon/policy.h"
 
 #include "daemon/json.h"
+#include "daemon/purpose.h"
 #include "daemon/session_identity.h"
 #include "daemon/text.h"
 
@@ -175,10 +176,27 @@ static int read_name(void *dst, struct json_object *value, const struct json_fie
 	return 0;
 }
 
+static int read_algorithm(void *dst, struct json_object *value, const struct json_field *field,
+	char error[JSON_ERROR_SIZE])
+{
+	const char *name =
+		json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+	unsigned scheme = tpmpsk_scheme_by_algorithm(name);
+	char shown[TEXT_SHOWN_SIZE];
+
+	(void)field;
+	if (scheme == TPMPSK_SCHEME_NONE)
+		return fail(error, -EBADMSG, "'%s' is not an algorithm",
+			text_show(shown, name, strlen(name)));
+	*(uint16_t *)dst = (uint16_t)scheme;
+	return 0;
+}
+
 struct content {
 	struct identity identity;
 	uint8_t purpose;
 	int mode; /* -1 when there is none */
+	uint16_t scheme;
 	struct json_object *allow;
 	uint32_t rate, burst;
 	char replaces[TPMPSK_KEY_NAME_MAX + 1];
@@ -188,6 +206,7 @@ static const struct json_field fields[] = {
 	{ "identity", read_identity, offsetof(struct content, identity), 0, 0 },
 	{ "purpose", read_purpose, offsetof(struct content, purpose), 0, 0 },
 	{ "mode", read_mode, offsetof(struct content, mode), 0, 0 },
+	{ "algorithm", read_algorithm, offsetof(struct content, scheme), 0, 0 },
 	{ "allow", json_read_array, offsetof(struct content, allow), 0, 0 },
 	{ "rate", json_read_uint32, offsetof(struct content, rate), 1, RATE_MAX },
 	{ "burst", json_read_uint32, offsetof(struct content, burst), 1, RATE_MAX },
@@ -210,6 +229,11 @@ static const char *check_content(const struct content *c, char error[POLICY_ERRO
 		(void)fail(error, 0, "'%s' is not for purpose '%s'", mode_names[c->mode],
 			tpmpsk_purpose_name(c->purpose));
 		return "mode";
+	}
+	if (c->scheme != TPMPSK_SCHEME_NONE && !purpose_signs(c->purpose)) {
+		(void)fail(error, 0, "is not for purpose '%s', whose keys do not sign",
+			tpmpsk_purpose_name(c->purpose));
+		return "algorithm";
 	}
 	if (c->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY) {
 		struct session_identity parsed;
@@ -277,6 +301,7 @@ int policy_parse(const char *text, size_t len, bool strict, struct policy *ret,
 	memcpy(p.identity, c.identity.bytes, c.identity.len);
 	p.purpose = c.purpose;
 	p.mode = c.mode < 0 ? 0 : (uint8_t)c.mode;
+	p.scheme = c.scheme;
 	p.rate = c.rate;
 	p.burst = c.burst > 0 ? c.burst : c.rate;
 	memcpy(p.replaces, c.replaces, sizeof(p.replaces));
@@ -326,6 +351,9 @@ static int print_fields(const struct policy *p, struct json_object *o)
 	/* A purpose with one mode is a purpose without modes. */
 	if (r == 0 && (rules[p->purpose].modes & (rules[p->purpose].modes - 1)))
 		r = json_put(o, "mode", json_object_new_string(mode_names[p->mode]));
+	if (r == 0 && p->scheme != TPMPSK_SCHEME_NONE)
+		r = json_put(
+			o, "algorithm", json_object_new_string(tpmpsk_scheme_algorithm(p->scheme)));
 	if (r == 0)
 		r = json_put(o, "allow", print_allow(p));
 	if (r == 0 && p->rate > 0)

@@ -45,6 +45,7 @@ struct policy {
 	uint8_t identity[TPMPSK_IDENTITY_MAX];
 	uint8_t purpose; /* enum tpmpsk_purpose */
 	uint8_t mode;    /* enum policy_mode */
+	uint16_t scheme; /* enum tpmpsk_scheme of a signing key; none: not said, or no such key */
 	uint32_t rate;   /* derivations a second, per key and user; 0 = unlimited */
 	uint32_t burst;  /* at once; defaults to rate */
 	/* the key that this one takes the place of; "" for none. While that is there, servers take both */

@@ -193,12 +193,13 @@ static int derive_certificate_verify(
 static const struct purpose {
 	int (*derive)(
 		const struct tpmpsk_derive *q, const struct mac *mac, struct tpmpsk_derived *ret);
+	bool signs;
 } purposes[TPMPSK_PURPOSE_COUNT] = {
 	[TPMPSK_PURPOSE_TLS12_SESSION] = { derive_tls12_session },
 	[TPMPSK_PURPOSE_SESSION_IDENTITY] = { derive_session_identity },
 	[TPMPSK_PURPOSE_EXPORTER_KDF] = { derive_exporter_kdf },
 	[TPMPSK_PURPOSE_EXPORTER_MAC] = { derive_exporter_mac },
-	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { derive_certificate_verify },
+	[TPMPSK_PURPOSE_CERTIFICATE_VERIFY] = { derive_certificate_verify, .signs = true },
 	[TPMPSK_PURPOSE_TLS12_MASTER] = { derive_tls12_master },
 	[TPMPSK_PURPOSE_TLS13_SCHEDULE] = { derive_tls13_schedule },
 	[TPMPSK_PURPOSE_PSK_IMPORT] = { derive_psk_import },
@@ -232,6 +233,11 @@ unsigned purpose_object(const struct tpmpsk_derive *q)
 	default:
 		return KEY_OBJECT_ONLY;
 	}
+}
+
+bool purpose_signs(uint8_t purpose)
+{
+	return purpose < TPMPSK_PURPOSE_COUNT && purposes[purpose].signs;
 }
 
 uint32_t purpose_known(void)

@@ -12,6 +12,7 @@
 #include "daemon/mac.h"
 #include "proto/derive.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ void purpose_digest(
 
 /* The number of the key's object that the derivation needs first, or 0. */
 unsigned purpose_object(const struct tpmpsk_derive *q);
+
+/* Whether its keys sign, rather than compute HMACs: such a key is made in the TPM, and has an algorithm. */
+bool purpose_signs(uint8_t purpose);
 
 /* Bit n: purpose number n is known. */
 uint32_t purpose_known(void);

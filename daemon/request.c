@@ -15,7 +15,7 @@ enum who {
 	ADMINS,
 };
 
-static request_handler handle_hello, handle_derive;
+static request_handler handle_hello, handle_derive, handle_public;
 
 static const struct request_type {
 	uint8_t opcode;
@@ -26,6 +26,7 @@ static const struct request_type {
 	{ TPMPSK_OP_DERIVE, EVERYONE, handle_derive },
 	{ TPMPSK_OP_STATUS, EVERYONE, manage_status }, /* says less to those who are no admins */
 	{ TPMPSK_OP_METRICS, ADMINS, metrics_request },
+	{ TPMPSK_OP_PUBLIC, EVERYONE, handle_public },
 	{ TPMPSK_OP_KEY_IMPORT, ADMINS, manage_key_new },
 	{ TPMPSK_OP_KEY_GENERATE, ADMINS, manage_key_new },
 	{ TPMPSK_OP_KEY_ADOPT, ADMINS, manage_key_new },
@@ -34,6 +35,7 @@ static const struct request_type {
 	{ TPMPSK_OP_KEY_ALLOW, ADMINS, manage_key_who },
 	{ TPMPSK_OP_KEY_DENY, ADMINS, manage_key_who },
 	{ TPMPSK_OP_KEY_REMOVE, ADMINS, manage_key_remove },
+	{ TPMPSK_OP_KEY_CSR, ADMINS, manage_key_csr },
 	{ TPMPSK_OP_RELOAD, ADMINS, manage_reload },
 };
 
@@ -137,6 +139,13 @@ static void derive(struct server *s, struct conn *c, const struct tpmpsk_header 
 		refuse(s, c, h->id, &event, "");
 		return;
 	}
+	if (key->policy.scheme != TPMPSK_SCHEME_NONE &&
+		key->policy.scheme != q->certificate_verify.scheme) {
+		event.status = TPMPSK_STATUS_UNSUPPORTED;
+		event.key = key->name;
+		refuse(s, c, h->id, &event, "scheme");
+		return;
+	}
 	if (q->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY) {
 		session_request(s, c, h, key, q);
 		return;
@@ -161,4 +170,47 @@ static void handle_derive(
 		refuse(s, c, h->id, &event, decoded == -EOPNOTSUPP ? "purpose" : "derive");
 	}
 	sodium_memzero(&q, sizeof(q));
+}
+
+static enum tpmpsk_status find_public(
+	struct server *s, struct conn *c, const struct tpmpsk_public *m, const struct key **ret)
+{
+	const struct key *k;
+
+	if (!keystore_any_allowed(s->keys, &c->peer, TPMPSK_PURPOSE_CERTIFICATE_VERIFY))
+		return TPMPSK_STATUS_DENIED;
+	k = keystore_find(s->keys, TPMPSK_PURPOSE_CERTIFICATE_VERIFY, m->identity, m->identity_len);
+	if (!k || (!policy_allows(&k->policy, &c->peer, TPMPSK_ROLE_CLIENT) &&
+			  !policy_allows(&k->policy, &c->peer, TPMPSK_ROLE_SERVER)))
+		return TPMPSK_STATUS_UNKNOWN_IDENTITY;
+	*ret = k;
+	return TPMPSK_STATUS_OK;
+}
+
+/* Who may use a key may know its public half; everybody else learns as little as from a derivation. */
+static void handle_public(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct audit_event event = { .opcode = h->opcode, .status = TPMPSK_STATUS_MALFORMED };
+	uint8_t packet[TPMPSK_HEADER_SIZE + 2 + TPMPSK_BLOB_MAX];
+	const struct key *k = NULL;
+	struct tpm_signer signer;
+	struct tpmpsk_public m;
+	const char *why;
+	size_t len;
+
+	if (tpmpsk_public_decode(r, &m) == 0)
+		event.status = find_public(s, c, &m, &k);
+	if (k)
+		event.key = k->name;
+	if (k && tpm_signer_read(&k->file.objects[0], &signer, &why) < 0)
+		event.status = TPMPSK_STATUS_INTERNAL;
+	if (event.status != TPMPSK_STATUS_OK)
+		event.budget = &c->user->audit;
+	audit_write(&s->audit, c->peer.uid, c->peer.pid, &event);
+	if (event.status != TPMPSK_STATUS_OK)
+		conn_send_error(s, c, h->id, h->opcode, event.status, 0, "");
+	else if (tpmpsk_blob_reply_encode(h->id, h->opcode, signer.spki, signer.spki_len, packet,
+			 sizeof(packet), &len) == 0)
+		conn_send(s, c, packet, len);
 }

@@ -326,7 +326,7 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 		return -ENOMEM;
 	t->primary = t->session = ESYS_TR_NONE;
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
-		t->loaded[i].handle = ESYS_TR_NONE;
+		t->loaded[i].key.handle = ESYS_TR_NONE;
 	t->encrypt_sessions = options->encrypt_sessions;
 	t->quiet = options->quiet;
 	t->name = options->primary;

@@ -12,7 +12,9 @@
  *   -EBUSY       the TPM cannot do it now: it tests itself, is locked out, is full of what is others'
  *   -EKEYREJECTED the TPM refuses the key: made by another TPM, under another parent, or torn
  *   -EOPNOTSUPP  this TPM does not do that
- *   -EINVAL      the object is not what it is used as (an HMAC key with SHA-256 and an empty auth)
+ *   -EINVAL      the object is not what it is used as (an HMAC key with SHA-256 and an empty auth,
+ *                or a signing key of the scheme)
+ *   -EPROTONOSUPPORT its RSA-PSS signatures are not what TLS 1.3 takes
  *   -EIO         any other answer of the TPM; logged with its decoded code
  *   -ENOMEM
  *
@@ -25,6 +27,7 @@
 
 #include "keys/keyfile.h"
 #include "proto/digest.h"
+#include "proto/scheme.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +37,8 @@
 #define TPM_INPUT_MAX 1024  /* bytes that one TPM2_HMAC takes (TPM2B_MAX_BUFFER) */
 #define TPM_HMAC_KEY_MAX 64 /* bytes of an HMAC-SHA256 key; one for SHA-384 has twice that */
 #define TPM_NAME_MAX 66     /* bytes of an object's name: a hash algorithm and the longest digest */
+#define TPM_SIGNATURE_MAX 256 /* bytes of the longest signature (RSA-2048) */
+#define TPM_SPKI_MAX 294      /* and of its SubjectPublicKeyInfo */
 #define TPM_PATIENCE_MS 2000
 
 struct tpm;
@@ -125,6 +130,45 @@ int tpm_try_load(struct tpm *t, const struct keyfile_object *object)
  * leave less than half of what the TPM allows: -EBUSY.
  */
 int tpm_try_hmac(struct tpm *t, const struct keyfile_object *object)
+	__attribute__((warn_unused_result));
+
+/*
+ * Signing keys: not restricted, with nothing else allowed, an empty auth, and of one scheme.
+ */
+struct tpm_signer {
+	enum tpmpsk_scheme scheme;
+	size_t spki_len;
+	uint8_t spki[TPM_SPKI_MAX]; /* SubjectPublicKeyInfo in DER, RFC 5280, section 4.1 */
+};
+
+/*
+ * What a key file says of the public key. Pure; any thread. What it says proves nothing before the
+ * TPM has loaded it. On failure *ret_why is a constant that says what is wrong. 0, -EINVAL.
+ */
+int tpm_signer_read(const struct keyfile_object *object, struct tpm_signer *ret,
+	const char **ret_why) __attribute__((warn_unused_result));
+
+/*
+ * The scheme's signature of a digest of tpmpsk_scheme_digest_size(scheme) bytes, encoded as in TLS.
+ * Loading as tpm_hmac(); one command with the key loaded. signature has room for TPM_SIGNATURE_MAX
+ * bytes.
+ */
+int tpm_sign(struct tpm *t, uint64_t id, const struct keyfile_object *object,
+	enum tpmpsk_scheme scheme, const uint8_t *digest, uint8_t *signature, size_t *ret_len)
+	__attribute__((warn_unused_result));
+
+/*
+ * Makes a signing key under the primary key, tries it as tpm_try_signer() does and adds it to kf,
+ * which is empty.
+ */
+int tpm_create_signer(struct tpm *t, enum tpmpsk_scheme scheme, struct keyfile *kf)
+	__attribute__((warn_unused_result));
+
+/*
+ * Proves that a signing key loads and gives a signature that verifies and that TLS 1.3 takes, and
+ * leaves nothing loaded.
+ */
+int tpm_try_signer(struct tpm *t, const struct keyfile_object *object)
 	__attribute__((warn_unused_result));
 
 #endif

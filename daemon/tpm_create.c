@@ -108,7 +108,7 @@ struct create_call {
 	struct keyfile *kf;
 };
 
-static int add_object(struct keyfile *kf, const TPM2B_PUBLIC *pub, const TPM2B_PRIVATE *priv)
+int tpm_add_object(struct keyfile *kf, const TPM2B_PUBLIC *pub, const TPM2B_PRIVATE *priv)
 {
 	uint8_t pub_area[KEYFILE_AREA_MAX], priv_area[KEYFILE_AREA_MAX];
 	size_t pub_len = 0, priv_len = 0;
@@ -175,7 +175,7 @@ static int create(struct tpm *t, const struct create_call *c)
 	if (tpm_rc_is_auth(rc))
 		r = -ESTALE; /* the primary key has no password: it is the session */
 	if (r == 0)
-		r = add_object(c->kf, pub, priv);
+		r = tpm_add_object(c->kf, pub, priv);
 	Esys_Free(pub);
 	Esys_Free(priv);
 	return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tpm_internal - what the files of the TPM module share: tpm.c (connection, session, recovery),
- * tpm_objects.c (using keys), tpm_create.c (making them), tpm_error.c (response codes), tpm_tcti.c
- * (the way to the TPM). Nothing else includes this.
+ * tpm_objects.c (using keys), tpm_create.c (making them), tpm_sign.c and tpm_public.c (signing keys),
+ * tpm_error.c (response codes), tpm_tcti.c (the way to the TPM). Nothing else includes this.
  *
  * Inside the module two more return values are used. -ESTALE: the TPM no longer has what we left
  * there (it was reset, say). -ENOBUFS: it is full, and not of what is ours. On both, tpm_retry()
@@ -19,16 +19,23 @@
 
 /* Bytes of stack that ESYS and what it calls may have left something on. */
 #define STACK_TO_WIPE 16384
-#define TPM_LOADED_MAX 16 /* keys kept loaded, however many the TPM would take */
+#define TPM_LOADED_MAX 16  /* keys kept loaded, however many the TPM would take */
 #define TPM_REFUSED_MAX 64 /* keys known to have a password */
+
+/* A loaded object, and what it is good for: an HMAC key of a hash, or a signing key of a scheme. */
+struct tpm_key {
+	ESYS_TR handle;            /* ESYS_TR_NONE: none */
+	TPMI_ALG_HASH hash;        /* TPM2_ALG_NULL: no HMAC key */
+	enum tpmpsk_scheme scheme; /* TPMPSK_SCHEME_NONE: no signing key */
+	bool counted;              /* the TPM counts wrong passwords for it */
+};
 
 struct tpm_loaded {
 	uint64_t id;
 	uint64_t used;      /* t->clock of the last use */
 	int64_t used_ms;    /* and when that was, monotonic */
 	uint32_t user;      /* whom it was for */
-	ESYS_TR handle;     /* ESYS_TR_NONE: a free entry */
-	TPMI_ALG_HASH hash; /* of its HMAC scheme */
+	struct tpm_key key; /* without a handle: a free entry */
 };
 
 /* Keys that have a password: each attempt may be one that the TPM counts, so there is no second one. */
@@ -105,7 +112,34 @@ void tpm_flush_loaded(struct tpm *t);
  */
 bool tpm_made_room(struct tpm *t, TSS2_RC rc, ESYS_TR keep);
 
+int tpm_unmarshal(const struct keyfile_object *o, TPM2B_PUBLIC *pub, TPM2B_PRIVATE *priv)
+	__attribute__((warn_unused_result));
+/*
+ * Loads an object that is a key of one of the kinds; -EINVAL for any other. -EACCES: its parent has
+ * a password.
+ */
+int tpm_load(struct tpm *t, const struct keyfile_object *o, struct tpm_key *ret)
+	__attribute__((warn_unused_result));
+/* The loaded key of an id, loading it if need be; -EINVAL for one known to have a password. */
+int tpm_get_loaded(struct tpm *t, uint64_t id, const struct keyfile_object *o,
+	struct tpm_loaded **ret) __attribute__((warn_unused_result));
+
+/* A loaded key that turned out to have a password goes and is not tried again. -EINVAL. */
+int tpm_refuse_loaded(struct tpm *t, struct tpm_loaded *entry);
+/*
+ * Whether a wrong password may be risked: it leaves at least half of those that the TPM allows. 0,
+ * -EBUSY when it does not, or another error.
+ */
+int tpm_spare_attempt(struct tpm *t) __attribute__((warn_unused_result));
+
+/* tpm_public.c: as tpm_signer_read(), of an area that is unmarshalled already. */
+int tpm_signer_from(const TPMT_PUBLIC *p, struct tpm_signer *ret, const char **ret_why)
+	__attribute__((warn_unused_result));
+#define TPM_SPKI_RSA_MODULUS 33 /* where it stands in the SubjectPublicKeyInfo of an RSA key */
+
 /* tpm_create.c */
+int tpm_add_object(struct keyfile *kf, const TPM2B_PUBLIC *pub, const TPM2B_PRIVATE *priv)
+	__attribute__((warn_unused_result));
 int tpm_make_primary(struct tpm *t) __attribute__((warn_unused_result));
 
 #endif

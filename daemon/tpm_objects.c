@@ -23,30 +23,24 @@
 #define SPARE_MS 1000    /* a key used within this time is in use */
 #define PASSWORD_AREA 13 /* bytes that authorisation by an empty password adds to a command */
 
-struct loaded_key {
-	ESYS_TR handle;
-	TPMI_ALG_HASH hash;
-	bool counted; /* the TPM counts wrong passwords for it */
-};
-
 static struct tpm_loaded *find_loaded(struct tpm *t, uint64_t id)
 {
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
-		if (t->loaded[i].handle != ESYS_TR_NONE && t->loaded[i].id == id)
+		if (t->loaded[i].key.handle != ESYS_TR_NONE && t->loaded[i].id == id)
 			return &t->loaded[i];
 	return NULL;
 }
 
 static void unload(struct tpm *t, struct tpm_loaded *entry)
 {
-	tpm_flush(t, &entry->handle);
+	tpm_flush(t, &entry->key.handle);
 	t->stats.loaded--;
 }
 
 void tpm_flush_loaded(struct tpm *t)
 {
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
-		if (t->loaded[i].handle != ESYS_TR_NONE)
+		if (t->loaded[i].key.handle != ESYS_TR_NONE)
 			unload(t, &t->loaded[i]);
 }
 
@@ -85,7 +79,7 @@ static struct tpm_loaded *oldest(struct tpm *t, ESYS_TR keep, bool spare_others)
 	for (size_t i = 0; i < TPM_LOADED_MAX; i++) {
 		struct tpm_loaded *entry = &t->loaded[i];
 
-		if (entry->handle == ESYS_TR_NONE || entry->handle == keep)
+		if (entry->key.handle == ESYS_TR_NONE || entry->key.handle == keep)
 			continue;
 		if (spare_others && entry->user != t->user && entry->used_ms > recent)
 			continue;
@@ -142,6 +136,14 @@ static TPMI_ALG_HASH hmac_hash(const TPMT_PUBLIC *p)
 	}
 }
 
+static enum tpmpsk_scheme signer_scheme(const TPMT_PUBLIC *p)
+{
+	struct tpm_signer signer;
+	const char *why;
+
+	return tpm_signer_from(p, &signer, &why) == 0 ? signer.scheme : TPMPSK_SCHEME_NONE;
+}
+
 static size_t hash_size(TPMI_ALG_HASH hash)
 {
 	return hash == TPM2_ALG_SHA384 ? TPM2_SHA384_DIGEST_SIZE : TPM2_SHA256_DIGEST_SIZE;
@@ -153,7 +155,7 @@ static bool size_field_ok(const uint8_t *area, size_t len)
 	return len >= 2 && (size_t)(area[0] << 8 | area[1]) == len - 2;
 }
 
-static int unmarshal(const struct keyfile_object *o, TPM2B_PUBLIC *pub, TPM2B_PRIVATE *priv)
+int tpm_unmarshal(const struct keyfile_object *o, TPM2B_PUBLIC *pub, TPM2B_PRIVATE *priv)
 {
 	size_t pub_used = 0, priv_used = 0;
 
@@ -214,7 +216,7 @@ static void parent_close(struct tpm *t, ESYS_TR parent)
 		Esys_TR_Close(t->esys, &parent);
 }
 
-static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key *ret)
+int tpm_load(struct tpm *t, const struct keyfile_object *o, struct tpm_key *ret)
 {
 	TPM2B_PUBLIC pub;
 	TPM2B_PRIVATE priv;
@@ -222,12 +224,13 @@ static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key
 	TSS2_RC rc;
 	int r;
 
-	r = unmarshal(o, &pub, &priv);
+	r = tpm_unmarshal(o, &pub, &priv);
 	if (r < 0)
 		return r;
 	ret->hash = hmac_hash(&pub.publicArea);
+	ret->scheme = signer_scheme(&pub.publicArea);
 	ret->counted = !(pub.publicArea.objectAttributes & TPMA_OBJECT_NODA);
-	if (ret->hash == TPM2_ALG_NULL)
+	if (ret->hash == TPM2_ALG_NULL && ret->scheme == TPMPSK_SCHEME_NONE)
 		return -EINVAL;
 	r = parent_open(t, o->parent, &parent);
 	if (r < 0)
@@ -250,12 +253,11 @@ static int load(struct tpm *t, const struct keyfile_object *o, struct loaded_key
 	return 0;
 }
 
-/* The loaded key of an id, loading it if need be. */
-static int get_key(
+int tpm_get_loaded(
 	struct tpm *t, uint64_t id, const struct keyfile_object *o, struct tpm_loaded **ret)
 {
 	struct tpm_loaded *entry = find_loaded(t, id);
-	struct loaded_key key;
+	struct tpm_key key;
 	int r;
 
 	if (!entry) {
@@ -263,16 +265,16 @@ static int get_key(
 			return -EINVAL;
 		while (t->stats.loaded >= t->info.slots && evict(t, ESYS_TR_NONE))
 			continue;
-		r = load(t, o, &key);
+		r = tpm_load(t, o, &key);
 		if (r == -EACCES) {
 			refuse(t, id);
 			r = -EINVAL;
 		}
 		if (r < 0)
 			return r;
-		for (entry = t->loaded; entry->handle != ESYS_TR_NONE; entry++)
+		for (entry = t->loaded; entry->key.handle != ESYS_TR_NONE; entry++)
 			assert(entry < &t->loaded[TPM_LOADED_MAX - 1]);
-		*entry = (struct tpm_loaded){ .id = id, .handle = key.handle, .hash = key.hash };
+		*entry = (struct tpm_loaded){ .id = id, .key = key };
 		t->stats.loaded++;
 	}
 	entry->used = ++t->clock;
@@ -323,7 +325,7 @@ static void wipe_buffer(struct tpm *t, size_t in_len)
 }
 
 /* -EACCES: the authorisation was wrong, and not because of the session. */
-static int hmac(struct tpm *t, const struct loaded_key *key, ESYS_TR auth, const uint8_t *in,
+static int hmac(struct tpm *t, const struct tpm_key *key, ESYS_TR auth, const uint8_t *in,
 	size_t in_len, uint8_t *mac, size_t *ret_mac_len)
 {
 	TPM2B_MAX_BUFFER buffer = { .size = (UINT16)in_len };
@@ -331,6 +333,8 @@ static int hmac(struct tpm *t, const struct loaded_key *key, ESYS_TR auth, const
 	TSS2_RC rc;
 	int r;
 
+	if (key->hash == TPM2_ALG_NULL)
+		return -EINVAL;
 	memcpy(buffer.buffer, in, in_len);
 	if (t->info.one_shot_hmac)
 		rc = Esys_HMAC(t->esys, key->handle, auth, ESYS_TR_NONE, ESYS_TR_NONE, &buffer,
@@ -363,22 +367,24 @@ struct hmac_call {
 	size_t *ret_mac_len;
 };
 
+int tpm_refuse_loaded(struct tpm *t, struct tpm_loaded *entry)
+{
+	refuse(t, entry->id);
+	unload(t, entry);
+	return -EINVAL;
+}
+
 static int hmac_call(struct tpm *t, void *arg)
 {
 	const struct hmac_call *c = arg;
 	struct tpm_loaded *entry;
 	int r;
 
-	r = get_key(t, c->id, c->object, &entry);
+	r = tpm_get_loaded(t, c->id, c->object, &entry);
 	if (r < 0)
 		return r;
-	r = hmac(t, &(struct loaded_key){ .handle = entry->handle, .hash = entry->hash },
-		tpm_auth(t), c->in, c->in_len, c->mac, c->ret_mac_len);
-	if (r != -EACCES)
-		return r;
-	unload(t, entry);
-	refuse(t, c->id);
-	return -EINVAL;
+	r = hmac(t, &entry->key, tpm_auth(t), c->in, c->in_len, c->mac, c->ret_mac_len);
+	return r == -EACCES ? tpm_refuse_loaded(t, entry) : r;
 }
 
 int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, const uint8_t *in,
@@ -390,8 +396,7 @@ int tpm_hmac(struct tpm *t, uint64_t id, const struct keyfile_object *object, co
 	return tpm_retry(t, hmac_call, &call);
 }
 
-/* Whether a wrong password may be risked: it leaves at least half of those that the TPM allows. */
-static int spare_attempt(struct tpm *t)
+int tpm_spare_attempt(struct tpm *t)
 {
 	UINT32 counted = 0, allowed = 0;
 	int r;
@@ -408,10 +413,10 @@ static int spare_attempt(struct tpm *t)
 
 static int load_call(struct tpm *t, void *arg)
 {
-	struct loaded_key key;
+	struct tpm_key key;
 	int r;
 
-	r = load(t, arg, &key);
+	r = tpm_load(t, arg, &key);
 	if (r < 0)
 		return r == -EACCES ? -EINVAL : r;
 	tpm_flush(t, &key.handle);
@@ -431,16 +436,16 @@ static int try_call(struct tpm *t, void *arg)
 {
 	static const uint8_t probe[] = "tpm-pskd adopts a key";
 	uint8_t mac[TPM_MAC_MAX];
-	struct loaded_key key;
+	struct tpm_key key;
 	size_t mac_len;
 	int r;
 
-	r = load(t, arg, &key);
+	r = tpm_load(t, arg, &key);
 	if (r < 0)
 		return r == -EACCES ? -EINVAL : r;
 	r = key.hash == TPM2_ALG_SHA256 ? 0 : -EINVAL;
 	if (r == 0 && key.counted)
-		r = spare_attempt(t);
+		r = tpm_spare_attempt(t);
 	if (r == 0)
 		r = hmac(t, &key, ESYS_TR_PASSWORD, probe, sizeof(probe), mac, &mac_len);
 	tpm_flush(t, &key.handle);

@@ -111,7 +111,8 @@ static enum exit_code fail_ask(
 static enum exit_code connect_daemon(struct invocation *call)
 {
 	char error[OPTIONS_ERROR_SIZE];
-	uint32_t timeout = TPMPSK_DEADLINE_DEFAULT_MS;
+	uint32_t timeout =
+		call->command->timeout_ms ? call->command->timeout_ms : TPMPSK_DEADLINE_DEFAULT_MS;
 	int r;
 
 	if (options_get_number(&call->options, "--timeout", 1, 3600000, error, &timeout) < 0)

@@ -31,13 +31,15 @@ struct command {
 	const char *summary;
 	const char *notes; /* the rest of its help; NULL for none */
 	enum exit_code (*run)(struct invocation *call);
+	uint32_t timeout_ms; /* to wait for the daemon without --timeout; 0: the usual time */
 };
 
-extern const struct command commands_key[];       /* command_key.c; each ends with a NULL name */
-extern const struct command commands_list[];      /* command_list.c */
-extern const struct command commands_derive[];    /* command_derive.c */
-extern const struct command commands_reference[]; /* command_reference.c */
-extern const struct command commands_status[];    /* command_status.c */
+extern const struct command commands_key[];         /* command_key.c; each ends with a NULL name */
+extern const struct command commands_list[];        /* command_list.c */
+extern const struct command commands_certificate[]; /* command_certificate.c */
+extern const struct command commands_derive[];      /* command_derive.c */
+extern const struct command commands_reference[];   /* command_reference.c */
+extern const struct command commands_status[];      /* command_status.c */
 
 struct invocation {
 	const struct command *command;
@@ -60,6 +62,9 @@ void exchange_freep(struct exchange **x);
  * encoder returned. idempotent: see tpmpsk_transact().
  */
 enum exit_code ask(struct invocation *call, struct exchange *x, int encoded, bool idempotent);
+
+/* What the daemon says of the key named by the first argument; the caller puts the object. */
+enum exit_code ask_show(struct invocation *call, struct json_object **ret);
 
 /* "tpm-psk: COMMAND NAME: WORD: why" on standard error; returns EXIT_FAILED or EXIT_USAGE. */
 enum exit_code fail(const struct invocation *call, const char *word, const char *format, ...)

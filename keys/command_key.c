@@ -12,13 +12,17 @@
 
 #define PURPOSES                                                                                   \
 	"tls12-session, session-identity, exporter-kdf,\n"                                         \
-	"                             exporter-mac, tls12-master, tls13-schedule or psk-import"
+	"                             exporter-mac, tls12-master, tls13-schedule, psk-import or\n" \
+	"                             certificate-verify"
 
 static const struct option policy_options[] = {
-	{ "--identity", "ID", "the PSK identity that peers send", false },
+	{ "--identity", "ID", "the PSK identity that peers send; for certificate-verify, NAME",
+		false },
 	{ "--identity-hex", "HEX", "the same, for one that is not text", false },
 	{ "--purpose", "P", "what it is for: " PURPOSES, false },
 	{ "--mode", "M", "session-identity: strict (the default) or epoch", false },
+	{ "--algorithm", "A",
+		"certificate-verify: ecdsa-p256 (the default), ecdsa-p384 or rsa-2048", false },
 	{ "--allow", "WHO...", "who may use it: user:NAME, group:NAME, uid:N, gid:N", true },
 	{ "--rate", "N", "derivations a second for each user (no limit)", false },
 	{ "--burst", "N", "derivations at once (as --rate)", false },
@@ -63,6 +67,8 @@ static struct json_object *identity_json(const struct options *o)
 	const char *text = options_get(o, "--identity");
 	char digits[2 * TPMPSK_IDENTITY_MAX + 1];
 
+	if (!text && !options_get(o, "--identity-hex"))
+		text = o->args[0];
 	if (!text)
 		return hex_identity(options_get(o, "--identity-hex"));
 	if (text_is_printable(text) || strlen(text) > TPMPSK_IDENTITY_MAX)
@@ -85,14 +91,22 @@ static enum exit_code add_number(
 	return EXIT_DONE;
 }
 
+static bool is_certificate(const char *purpose)
+{
+	return strcmp(purpose, tpmpsk_purpose_name(TPMPSK_PURPOSE_CERTIFICATE_VERIFY)) == 0;
+}
+
 static enum exit_code check_policy_options(struct invocation *call)
 {
 	const struct options *o = &call->options;
+	const char *purpose = options_get(o, "--purpose");
+	int identities = !!options_get(o, "--identity") + !!options_get(o, "--identity-hex");
 
-	if (!options_get(o, "--identity") == !options_get(o, "--identity-hex"))
-		return usage(call, "one of --identity and --identity-hex is needed");
-	if (!options_get(o, "--purpose"))
+	if (!purpose)
 		return usage(call, "--purpose is missing");
+	/* No peer ever sees the identity of a key with a certificate. */
+	if (identities > 1 || (identities == 0 && !is_certificate(purpose)))
+		return usage(call, "one of --identity and --identity-hex is needed");
 	return EXIT_DONE;
 }
 
@@ -115,6 +129,9 @@ static enum exit_code write_policy(struct invocation *call, struct tpmpsk_key_ne
 	if (options_get(o, "--replaces"))
 		json_object_object_add(
 			policy, "replaces", json_object_new_string(options_get(o, "--replaces")));
+	if (options_get(o, "--algorithm"))
+		json_object_object_add(
+			policy, "algorithm", json_object_new_string(options_get(o, "--algorithm")));
 	json_object_object_add(policy, "allow", string_array(o, "--allow"));
 	code = add_number(call, policy, "--rate");
 	if (code == EXIT_DONE)
@@ -266,8 +283,8 @@ static enum exit_code run_remove(struct invocation *call)
 }
 
 #define ALLOW_NOTES                                                                                \
-	"--allow takes several at once: --allow user:a user:b. For session-identity, :client or\n" \
-	":server may stand behind each: in that role only."
+	"--allow takes several at once: --allow user:a user:b. For session-identity and\n"         \
+	"certificate-verify, :client or :server may stand behind each: in that role only."
 
 #define SCHEDULE_NOTES                                                                             \
 	"\n\nFor tls12-master, tls13-schedule and psk-import it is the PSK that the peer has, "    \
@@ -293,19 +310,26 @@ const struct command commands_key[] = {
 		"machine,\n"
 		"import the same secret on both. Not for tls12-master, tls13-schedule, psk-import: "
 		"what\n"
-		"they need is a PSK that the peer has, too.\n" ALLOW_NOTES,
-		run_generate },
+		"they need is a PSK that the peer has, too.\n"
+		"\n"
+		"For certificate-verify it makes a key pair; without --identity, programs ask for "
+		"it by NAME.\n"
+		"An RSA key can take a minute.\n" ALLOW_NOTES,
+		run_generate, .timeout_ms = 120000 },
 	{ "key adopt", "NAME", 1, 1, { pem_option, policy_options },
 		"Takes a key file that was made elsewhere",
 		"The file is a TSS2 PRIVATE KEY, as tpm2-tools write it, of an HMAC-SHA256 key of "
-		"this TPM.\n"
-		"It is loaded once to prove that it works. Not for tls12-master, tls13-schedule,\n"
-		"psk-import: their keys hold something else than the secret.\n" ALLOW_NOTES
-			EXPORTER_NOTES,
+		"this TPM;\n"
+		"for certificate-verify, of a signing key. It is loaded once to prove that it "
+		"works.\n"
+		"Not for tls12-master, tls13-schedule, psk-import: their keys hold something else "
+		"than the\n"
+		"secret.\n" ALLOW_NOTES EXPORTER_NOTES,
 		run_adopt },
 	{ "key allow", "NAME WHO...", 2, SIZE_MAX, { NULL, NULL }, "Lets users or groups use a key",
-		"WHO is user:NAME, group:NAME, uid:N or gid:N; for a session-identity key, with\n"
-		":client or :server behind it or not. It holds from the next request on.",
+		"WHO is user:NAME, group:NAME, uid:N or gid:N; for a session-identity or\n"
+		"certificate-verify key, with :client or :server behind it or not. It holds from "
+		"the next request on.",
 		run_allow },
 	{ "key deny", "NAME WHO...", 2, SIZE_MAX, { NULL, NULL },
 		"Takes users or groups off a key's list",

@@ -120,10 +120,9 @@ static void print_key(struct json_object *key)
 	print_fields(ordered);
 }
 
-static enum exit_code run_show(struct invocation *call)
+enum exit_code ask_show(struct invocation *call, struct json_object **ret)
 {
 	_cleanup_(exchange_freep) struct exchange *x = exchange_new();
-	_cleanup_(json_freep) struct json_object *key = NULL;
 	struct tpmpsk_key_name m = { 0 };
 	struct tpmpsk_text_reply reply;
 	enum exit_code code;
@@ -139,8 +138,18 @@ static enum exit_code run_show(struct invocation *call)
 	if (code != EXIT_DONE)
 		return code;
 	if (tpmpsk_text_reply_decode(&x->reply.body, &reply) < 0 ||
-		!(key = reply_json(&reply, json_type_object)))
+		!(*ret = reply_json(&reply, json_type_object)))
 		return fail_protocol(call);
+	return EXIT_DONE;
+}
+
+static enum exit_code run_show(struct invocation *call)
+{
+	_cleanup_(json_freep) struct json_object *key = NULL;
+	enum exit_code code = ask_show(call, &key);
+
+	if (code != EXIT_DONE)
+		return code;
 	if (options_get(&call->options, "--json"))
 		print_json(key);
 	else

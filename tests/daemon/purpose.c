@@ -172,7 +172,7 @@ static int sign(void *context, enum tpmpsk_scheme scheme, const uint8_t *digest,
 	return 0;
 }
 
-static void check_certificate_verify(uint8_t role, enum tpmpsk_scheme scheme, size_t transcript_len)
+static void check_certificate_verify(uint8_t role, uint16_t scheme, size_t transcript_len)
 {
 	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_CERTIFICATE_VERIFY,
 		.role = role,
@@ -205,7 +205,7 @@ static void check_certificate_verify(uint8_t role, enum tpmpsk_scheme scheme, si
 
 Test(purpose, signs_what_a_certificate_verify_signs)
 {
-	static const enum tpmpsk_scheme schemes[] = { TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256,
+	static const uint16_t schemes[] = { TPMPSK_SCHEME_ECDSA_SECP256R1_SHA256,
 		TPMPSK_SCHEME_ECDSA_SECP384R1_SHA384, TPMPSK_SCHEME_RSA_PSS_RSAE_SHA256 };
 
 	for (size_t i = 0; i < 3; i++) {

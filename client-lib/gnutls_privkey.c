@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A private key whose every signature is asked of the daemon. GnuTLS hands over all that it wants
+ * signed; what is not the content of a CertificateVerify of TLS 1.3 is refused here, as the daemon
+ * would have no request for it.
+ */
+#include "client-lib/gnutls_internal.h"
+#include "client-lib/tpmpsk-gnutls.h"
+
+#include <gnutls/abstract.h>
+#include <gnutls/x509.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHAIN_MAX 16 /* certificates of a chain */
+
+static const struct kind {
+	gnutls_pk_algorithm_t pk;
+	unsigned int bits;
+	uint16_t scheme; /* RFC 8446, section 4.2.3 */
+	gnutls_sign_algorithm_t sign;
+} kinds[] = {
+	{ GNUTLS_PK_ECDSA, 256, TPMPSK_ECDSA_SECP256R1_SHA256, GNUTLS_SIGN_ECDSA_SECP256R1_SHA256 },
+	{ GNUTLS_PK_ECDSA, 384, TPMPSK_ECDSA_SECP384R1_SHA384, GNUTLS_SIGN_ECDSA_SECP384R1_SHA384 },
+	{ GNUTLS_PK_RSA, 2048, TPMPSK_RSA_PSS_RSAE_SHA256, GNUTLS_SIGN_RSA_PSS_RSAE_SHA256 },
+};
+
+struct key {
+	struct tpmpsk *handle;
+	const struct kind *kind;
+	size_t identity_size;
+	uint8_t identity[TPMPSK_IDENTITY_SIZE_MAX];
+};
+
+/* RFC 8446, section 4.4.3: 64 spaces, a context string, a zero byte, the transcript hash. */
+#define SPACES 64
+#define CONTEXT_SIZE sizeof("TLS 1.3, server CertificateVerify") /* with the zero byte */
+#define SHA256_SIZE 32
+#define SHA384_SIZE 48
+
+static int sign_content(const struct key *key, const gnutls_datum_t *content,
+	uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
+{
+	static const char client[CONTEXT_SIZE] = "TLS 1.3, client CertificateVerify";
+	static const char server[CONTEXT_SIZE] = "TLS 1.3, server CertificateVerify";
+	const uint8_t *context = content->data + SPACES, *hash = context + CONTEXT_SIZE;
+	const size_t hash_size = content->size - SPACES - CONTEXT_SIZE;
+
+	if (content->size != SPACES + CONTEXT_SIZE + SHA256_SIZE &&
+		content->size != SPACES + CONTEXT_SIZE + SHA384_SIZE)
+		return TPMPSK_ERR_INVALID;
+	for (size_t i = 0; i < SPACES; i++)
+		if (content->data[i] != ' ')
+			return TPMPSK_ERR_INVALID;
+	if (memcmp(context, server, CONTEXT_SIZE) == 0)
+		return tpmpsk_certificate_verify_server(key->handle, key->identity,
+			key->identity_size, key->kind->scheme, hash, hash_size, signature,
+			ret_size);
+	if (memcmp(context, client, CONTEXT_SIZE) == 0)
+		return tpmpsk_certificate_verify_client(key->handle, key->identity,
+			key->identity_size, key->kind->scheme, hash, hash_size, signature,
+			ret_size);
+	return TPMPSK_ERR_INVALID;
+}
+
+static int on_sign(gnutls_privkey_t privkey, gnutls_sign_algorithm_t algorithm, void *userdata,
+	unsigned int flags, const gnutls_datum_t *content, gnutls_datum_t *ret_signature)
+{
+	uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX];
+	const struct key *key = userdata;
+	size_t size;
+	int r;
+
+	(void)privkey;
+	(void)flags;
+	if (algorithm != key->kind->sign)
+		r = TPMPSK_ERR_INVALID;
+	else
+		r = sign_content(key, content, signature, &size);
+	r = tpmpsk_gnutls_result(r);
+	if (r < 0)
+		return r;
+	ret_signature->data = gnutls_malloc(size);
+	if (!ret_signature->data)
+		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	memcpy(ret_signature->data, signature, size);
+	ret_signature->size = (unsigned int)size;
+	return 0;
+}
+
+static int on_info(gnutls_privkey_t privkey, unsigned int flags, void *userdata)
+{
+	const struct key *key = userdata;
+
+	(void)privkey;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO)
+		return (int)key->kind->pk;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO_BITS)
+		return (int)key->kind->bits;
+	if (flags & GNUTLS_PRIVKEY_INFO_SIGN_ALGO)
+		return (int)key->kind->sign;
+	if (flags & GNUTLS_PRIVKEY_INFO_HAVE_SIGN_ALGO)
+		return GNUTLS_FLAGS_TO_SIGN_ALGO(flags) == (unsigned int)key->kind->sign;
+	return -1;
+}
+
+static void on_deinit(gnutls_privkey_t privkey, void *userdata)
+{
+	(void)privkey;
+	free(userdata);
+}
+
+/* Which kind of key the public half belongs to; NULL for none that we know. */
+static const struct kind *kind_of(gnutls_pubkey_t pubkey)
+{
+	unsigned int bits = 0;
+	int pk = gnutls_pubkey_get_pk_algorithm(pubkey, &bits);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if ((int)kinds[i].pk == pk && kinds[i].bits == bits)
+			return &kinds[i];
+	return NULL;
+}
+
+static int get_pubkey(
+	struct tpmpsk *handle, const gnutls_datum_t *identity, gnutls_pubkey_t *ret_pubkey)
+{
+	uint8_t spki[TPMPSK_PUBLIC_KEY_SIZE_MAX];
+	gnutls_datum_t der = { .data = spki };
+	gnutls_pubkey_t pubkey;
+	size_t size;
+	int r;
+
+	r = tpmpsk_gnutls_result(
+		tpmpsk_certificate_public_key(handle, identity->data, identity->size, spki, &size));
+	if (r < 0)
+		return r;
+	der.size = (unsigned int)size;
+	r = gnutls_pubkey_init(&pubkey);
+	if (r < 0)
+		return r;
+	r = gnutls_pubkey_import(pubkey, &der, GNUTLS_X509_FMT_DER);
+	if (r < 0)
+		gnutls_pubkey_deinit(pubkey);
+	else
+		*ret_pubkey = pubkey;
+	return r;
+}
+
+static int make_privkey(struct tpmpsk *handle, const gnutls_datum_t *identity,
+	const struct kind *kind, gnutls_privkey_t *ret_key)
+{
+	struct key *key = kind ? malloc(sizeof(*key)) : NULL;
+	gnutls_privkey_t privkey;
+	int r;
+
+	if (!key)
+		return kind ? tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM)
+			    : tpmpsk_gnutls_result(TPMPSK_ERR_PROTOCOL);
+	*key = (struct key){ handle, kind, identity->size, { 0 } };
+	memcpy(key->identity, identity->data, identity->size);
+	r = gnutls_privkey_init(&privkey);
+	if (r < 0) {
+		free(key);
+		return r;
+	}
+	r = gnutls_privkey_import_ext4(privkey, key, on_sign, NULL, NULL, on_deinit, on_info, 0);
+	if (r < 0) {
+		gnutls_privkey_deinit(privkey);
+		free(key);
+		return r;
+	}
+	*ret_key = privkey;
+	return 0;
+}
+
+static bool arguments_ok(
+	const struct tpmpsk *handle, const gnutls_datum_t *identity, unsigned int flags)
+{
+	return handle && identity && identity->data && identity->size >= 1 &&
+	       identity->size <= TPMPSK_IDENTITY_SIZE_MAX && flags == 0;
+}
+
+int tpmpsk_gnutls_privkey(struct tpmpsk *handle, const gnutls_datum_t *identity, unsigned int flags,
+	gnutls_privkey_t *ret_key)
+{
+	gnutls_pubkey_t pubkey;
+	int r;
+
+	if (!arguments_ok(handle, identity, flags) || !ret_key)
+		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
+	r = get_pubkey(handle, identity, &pubkey);
+	if (r < 0)
+		return r;
+	r = make_privkey(handle, identity, kind_of(pubkey), ret_key);
+	gnutls_pubkey_deinit(pubkey);
+	return r;
+}
+
+/*
+ * A certificate and the key that it is for
+ */
+
+static int pubkey_id(gnutls_pubkey_t pubkey, uint8_t id[SHA256_SIZE])
+{
+	size_t size = SHA256_SIZE;
+
+	return gnutls_pubkey_get_key_id(pubkey, GNUTLS_KEYID_USE_SHA256, id, &size);
+}
+
+/* GnuTLS finds that out by signing something of its own, which this key does not do. */
+static int check_match(gnutls_pubkey_t certificate, gnutls_pubkey_t key)
+{
+	uint8_t a[SHA256_SIZE], b[SHA256_SIZE];
+	int r;
+
+	r = pubkey_id(certificate, a);
+	if (r == 0)
+		r = pubkey_id(key, b);
+	if (r == 0 && memcmp(a, b, sizeof(a)) != 0)
+		r = GNUTLS_E_CERTIFICATE_KEY_MISMATCH;
+	return r;
+}
+
+struct chain {
+	gnutls_pcert_st *list; /* the array is ours, what is in it becomes the credentials' */
+	unsigned int size;
+};
+
+static int load_chain(const char *file, struct chain *ret)
+{
+	struct chain c = { .size = CHAIN_MAX };
+	int r;
+
+	c.list = gnutls_calloc(c.size, sizeof(*c.list));
+	if (!c.list)
+		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	r = gnutls_pcert_list_import_x509_file(
+		c.list, &c.size, file, GNUTLS_X509_FMT_PEM, NULL, NULL, 0);
+	if (r < 0)
+		gnutls_free(c.list);
+	else
+		*ret = c;
+	return r;
+}
+
+static void chain_done(struct chain *c)
+{
+	for (unsigned int i = 0; i < c->size; i++)
+		gnutls_pcert_deinit(&c->list[i]);
+	gnutls_free(c->list);
+}
+
+/* Takes over the certificates when it succeeds. */
+static int set_chain(gnutls_certificate_credentials_t credentials, struct tpmpsk *handle,
+	const gnutls_datum_t *identity, const struct chain *chain)
+{
+	gnutls_privkey_t privkey = NULL;
+	gnutls_pubkey_t pubkey;
+	int r;
+
+	r = get_pubkey(handle, identity, &pubkey);
+	if (r < 0)
+		return r;
+	r = check_match(chain->list[0].pubkey, pubkey);
+	if (r == 0)
+		r = make_privkey(handle, identity, kind_of(pubkey), &privkey);
+	gnutls_pubkey_deinit(pubkey);
+	if (r < 0)
+		return r;
+	r = gnutls_certificate_set_key(
+		credentials, NULL, 0, chain->list, (int)chain->size, privkey);
+	if (r < 0)
+		gnutls_privkey_deinit(privkey);
+	return r;
+}
+
+int tpmpsk_gnutls_set_certificate(gnutls_certificate_credentials_t credentials,
+	struct tpmpsk *handle, const gnutls_datum_t *identity, const char *chain_file,
+	unsigned int flags)
+{
+	struct chain chain = { 0 };
+	int r;
+
+	if (!credentials || !chain_file || !arguments_ok(handle, identity, flags))
+		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
+	(void)tpmpsk_gnutls_result(0);
+	r = load_chain(chain_file, &chain);
+	if (r < 0)
+		return r;
+	r = set_chain(credentials, handle, identity, &chain);
+	if (r < 0) {
+		chain_done(&chain);
+		return r;
+	}
+	gnutls_free(chain.list);
+	(void)tpmpsk_gnutls_result(0); /* GnuTLS has tried to have something of its own signed */
+	return 0;
+}
