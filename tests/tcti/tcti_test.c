@@ -59,6 +59,21 @@ static enum tcti_test_fault take_fault(struct context *c, uint32_t code)
 	return fault;
 }
 
+/* A list of algorithms from SHA-384 on begins behind it. */
+static TSS2_RC pass_on(struct context *c, size_t size, const uint8_t *command)
+{
+	uint8_t changed[64];
+
+	if (!c->shared->hide_sha384 || get32(command + 6) != TPM2_CC_GetCapability ||
+		size < HEADER_SIZE + 8 || size > sizeof(changed) ||
+		get32(command + HEADER_SIZE) != TPM2_CAP_ALGS ||
+		get32(command + HEADER_SIZE + 4) != TPM2_ALG_SHA384)
+		return Tss2_Tcti_Transmit(c->inner, size, command);
+	memcpy(changed, command, size);
+	put32(changed + HEADER_SIZE + 4, TPM2_ALG_SHA384 + 1);
+	return Tss2_Tcti_Transmit(c->inner, size, changed);
+}
+
 static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *command)
 {
 	struct context *c = (struct context *)tcti;
@@ -86,7 +101,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *com
 		c->value = TPM2_RC_COMMAND_CODE;
 	}
 	c->answered = c->fault == TCTI_TEST_ANSWER;
-	return c->answered ? TSS2_RC_SUCCESS : Tss2_Tcti_Transmit(c->inner, size, command);
+	return c->answered ? TSS2_RC_SUCCESS : pass_on(c, size, command);
 }
 
 /*

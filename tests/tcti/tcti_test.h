@@ -6,7 +6,7 @@
  *
  *     PATH/libtss2-tcti-test.so:file=FILE;INNER        ("…;swtpm:path=/tmp/x/tpm")
  *
- * It counts commands by their code, adds latency, hides TPM2_HMAC and injects faults, all by what
+ * It counts commands by their code, adds latency, hides TPM2_HMAC or SHA-384 and injects faults, all by what
  * stands in FILE at that moment: the test changes it while the daemon runs. One process at a time
  * uses the TCTI; the fields are atomic because the test looks on.
  */
@@ -42,12 +42,13 @@ struct tcti_test {
 	_Atomic uint64_t faults;                 /* injected so far */
 	_Atomic uint32_t hanging;                /* by TCTI_TEST_HANG, until the test clears it */
 	/* Written by the test. */
-	_Atomic uint32_t latency_us; /* added to every command */
-	_Atomic uint32_t hide_hmac;  /* the TPM is one without TPM2_HMAC */
-	_Atomic uint32_t fault;      /* enum tcti_test_fault; set last */
-	_Atomic uint32_t code;       /* the fault hits this command only; 0: any */
-	_Atomic uint32_t skip;       /* so many such commands pass first; counts down */
-	_Atomic uint32_t times;      /* how many are hit then; counts down to no fault */
+	_Atomic uint32_t latency_us;  /* added to every command */
+	_Atomic uint32_t hide_hmac;   /* the TPM is one without TPM2_HMAC */
+	_Atomic uint32_t hide_sha384; /* the TPM is one without SHA-384 */
+	_Atomic uint32_t fault;       /* enum tcti_test_fault; set last */
+	_Atomic uint32_t code;        /* the fault hits this command only; 0: any */
+	_Atomic uint32_t skip;        /* so many such commands pass first; counts down */
+	_Atomic uint32_t times;       /* how many are hit then; counts down to no fault */
 	_Atomic uint32_t value;
 };
 
