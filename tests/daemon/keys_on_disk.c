@@ -150,6 +150,30 @@ void keys_put_pem(const char *name, unsigned seed)
 	keyfile_done(&file);
 }
 
+void keys_put_pem_of(const char *name, unsigned n_objects)
+{
+	struct policy policy;
+	struct keyfile file = { 0 };
+	size_t len;
+	char *text;
+
+	for (unsigned i = 0; i < n_objects; i++) {
+		struct keyfile one;
+
+		keys_make(i + 1, &policy, &one);
+		cr_assert_eq(keyfile_add(&file, one.objects[0].parent, one.objects[0].pub,
+				     one.objects[0].pub_len, one.objects[0].priv,
+				     one.objects[0].priv_len),
+			0);
+		policy_done(&policy);
+		keyfile_done(&one);
+	}
+	cr_assert_eq(keyfile_encode(&file, &text, &len), 0);
+	keys_put(name, text);
+	free(text);
+	keyfile_done(&file);
+}
+
 bool keys_there(const char *file)
 {
 	struct stat st;

@@ -34,6 +34,8 @@ bool keys_has(const char *name, unsigned seed);
 void keys_put(const char *file, const char *text);
 void keys_put_json(const char *file, unsigned seed);
 void keys_put_pem(const char *file, unsigned seed);
+/* A key file of so many objects. */
+void keys_put_pem_of(const char *file, unsigned n_objects);
 bool keys_there(const char *file);
 /* The number of files in the directory, whatever they are. */
 size_t keys_files(void);

@@ -282,6 +282,33 @@ Test(keystore, names_the_bad_file)
 	assert_open_fails(-EEXIST, "/b.json: identity and purpose are also those of a.json");
 }
 
+/* A block that was lost, or one too many, must not make the daemon derive with the wrong object. */
+Test(keystore, refuses_a_key_file_with_other_objects_than_its_purpose_has)
+{
+	static const char json[] =
+		"{ \"identity\": \"id-1\", \"purpose\": \"%s\", \"allow\": [\"uid:1\"] }";
+	static const struct {
+		const char *purpose;
+		unsigned objects; /* bit n: a file with n is taken */
+	} all[] = { { "tls12-session", 1 << 1 }, { "exporter-mac", 1 << 1 },
+		{ "tls12-master", 1 << 1 | 1 << 2 }, { "tls13-schedule", 1 << 2 | 1 << 4 },
+		{ "psk-import", 1 << 1 | 1 << 2 } };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char text[200];
+
+		snprintf(text, sizeof(text), json, all[i].purpose);
+		keys_put("a.json", text);
+		for (unsigned n = 1; n <= KEYFILE_OBJECTS_MAX; n++) {
+			keys_put_pem_of("a.pem", n);
+			if (all[i].objects & 1u << n)
+				cr_expect_eq(keys_open(), 0, "%s: %s", all[i].purpose, error);
+			else
+				assert_open_fails(-EBADMSG, "/a.pem: holds ");
+		}
+	}
+}
+
 Test(keystore, reads_regular_files_of_its_own_only)
 {
 	char elsewhere[100];

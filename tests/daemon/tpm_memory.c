@@ -35,7 +35,7 @@
 static struct tpm_bed bed;
 static struct keyfile key;
 /* What is looked for, with every byte inverted, so that the test does not find itself. */
-static uint8_t inverted[TPM_HMAC_KEY_MAX];
+static uint8_t inverted[TPM_INPUT_MAX];
 
 static void set_up(void)
 {
@@ -62,7 +62,7 @@ static bool stands_at(const uint8_t *p, const uint8_t *wanted, size_t len)
 /* How often the wanted bytes stand in a region. Reads through /proc, and cleans up what it read. */
 static size_t count_in(int mem, uintptr_t from, uintptr_t to, const uint8_t *wanted, size_t len)
 {
-	static uint8_t window[CHUNK + TPM_HMAC_KEY_MAX];
+	static uint8_t window[CHUNK + TPM_INPUT_MAX];
 	const uintptr_t own = (uintptr_t)window;
 	size_t found = 0;
 
@@ -109,7 +109,7 @@ static void draw_secret(uint8_t *buf, size_t len)
 		inverted[i] = (uint8_t)~buf[i];
 }
 
-static void check_create(size_t len, int expected)
+static void check_create_for(enum tpmpsk_digest digest, size_t len, int expected)
 {
 	uint8_t *secret =
 		mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -120,13 +120,18 @@ static void check_create(size_t len, int expected)
 	draw_secret(secret, len);
 	cr_assert_eq(
 		count_in_memory(inverted, len), 1, "the search does not find the secret at all");
-	r = tpm_create_hmac(bed.tpm, TPMPSK_DIGEST_SHA256, secret, len, &key);
+	r = tpm_create_hmac(bed.tpm, digest, secret, len, &key);
 	cr_assert_eq(r, expected);
 	sodium_memzero(secret, len);
 	cr_assert_eq(count_in_memory(inverted, len), 0);
 	cr_assert_eq(count_in_memory(inverted, len / 2), 0);
 	cr_assert_eq(count_in_memory(inverted + len / 2, len / 2), 0);
 	munmap(secret, CHUNK);
+}
+
+static void check_create(size_t len, int expected)
+{
+	check_create_for(TPMPSK_DIGEST_SHA256, len, expected);
 }
 
 Test(tpm_memory, holds_no_secret_after_a_key_was_made)
@@ -137,6 +142,7 @@ Test(tpm_memory, holds_no_secret_after_a_key_was_made)
 Test(tpm_memory, holds_no_secret_of_the_greatest_size)
 {
 	check_create(64, 0);
+	check_create_for(TPMPSK_DIGEST_SHA384, 128, 0);
 }
 
 Test(tpm_memory, holds_no_secret_after_a_key_was_made_in_a_session_on_demand)
@@ -204,4 +210,53 @@ Test(tpm_memory, holds_no_answer_but_the_callers_without_the_HMAC_command)
 {
 	bed.tcti->hide_hmac = 1;
 	check_answer(true);
+}
+
+/* What an HMAC is computed over may be a key exchange's shared secret: nothing of it stays either, from its first to its last bytes. */
+static void check_input(bool encrypt_sessions, size_t len, int expected)
+{
+	uint8_t *in = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t mac[TPM_MAC_MAX];
+	size_t mac_len;
+
+	if (UNDER_ASAN)
+		cr_skip_test("the address sanitizer keeps copies");
+	tpm_bed_open(&bed, encrypt_sessions);
+	tpm_bed_key(&bed, "secret", 6, &key);
+	draw_secret(in, len);
+	if (expected < 0)
+		tcti_test_inject(
+			bed.tcti, TCTI_TEST_ANSWER, TPM2_CC_HMAC, 0, 1, TPM2_RC_NV_DEFINED);
+	cr_assert_eq(tpm_hmac(bed.tpm, 1, &key.objects[0], in, len, mac, &mac_len), expected);
+	sodium_memzero(in, len);
+	for (size_t at = 0; at + 32 <= len; at += (len - 32) / 4 + 1)
+		cr_assert_eq(count_in_memory(inverted + at, 32), 0, "byte %zu of %zu", at, len);
+	cr_assert_eq(count_in_memory(inverted + len - 32, 32), 0, "the end of %zu", len);
+	munmap(in, CHUNK);
+}
+
+Test(tpm_memory, holds_nothing_of_what_an_HMAC_was_computed_over)
+{
+	check_input(false, 66, 0);
+	check_input(false, 512, 0);
+	check_input(false, TPM_INPUT_MAX - 13, 0);
+}
+
+Test(tpm_memory, holds_nothing_of_what_an_HMAC_was_computed_over_with_encryption)
+{
+	check_input(true, 66, 0);
+	check_input(true, TPM_INPUT_MAX, 0);
+}
+
+Test(tpm_memory, holds_nothing_of_what_an_HMAC_was_computed_over_without_the_HMAC_command)
+{
+	bed.tcti->hide_hmac = 1;
+	check_input(false, 512, 0);
+	check_input(true, TPM_INPUT_MAX, 0);
+}
+
+Test(tpm_memory, holds_nothing_of_what_an_HMAC_was_to_be_computed_over)
+{
+	check_input(false, 512, -EIO);
+	check_input(true, TPM_INPUT_MAX, -EIO);
 }
