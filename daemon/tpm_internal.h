@@ -36,6 +36,7 @@ struct tpm_loaded {
 	int64_t used_ms;    /* and when that was, monotonic */
 	uint32_t user;      /* whom it was for */
 	struct tpm_key key; /* without a handle: a free entry */
+	bool worked;        /* it has no password, so that an attempt more costs nothing */
 };
 
 /* Keys that have a password: each attempt may be one that the TPM counts, so there is no second one. */

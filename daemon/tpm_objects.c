@@ -4,9 +4,10 @@
  * libtpms) and some commands need one for themselves while they run, so "full" is no error here:
  * the key used longest ago goes, and the command is sent again.
  *
- * A key may turn out to have a password although nobody gave us one. Unless the key is exempt, the
- * TPM counts each such attempt, and locks out everybody after some. So each key is tried once, and
- * one that has failed is refused without the TPM for as long as the connection lasts.
+ * A key may turn out to have a password although nobody gave us one. Unless the key is exempt, as
+ * those are that we make, the TPM counts each such attempt, and locks out everybody after some. So
+ * such a key is tried once, and when it has failed it is refused without the TPM for as long as the
+ * connection lasts.
  */
 #include "daemon/tpm_internal.h"
 
@@ -369,7 +370,8 @@ struct hmac_call {
 
 int tpm_refuse_loaded(struct tpm *t, struct tpm_loaded *entry)
 {
-	refuse(t, entry->id);
+	if (entry->key.counted)
+		refuse(t, entry->id);
 	unload(t, entry);
 	return -EINVAL;
 }
@@ -384,6 +386,11 @@ static int hmac_call(struct tpm *t, void *arg)
 	if (r < 0)
 		return r;
 	r = hmac(t, &entry->key, tpm_auth(t), c->in, c->in_len, c->mac, c->ret_mac_len);
+	/* The command may have been damaged on its way. */
+	if (r == -EACCES && (entry->worked || !entry->key.counted))
+		r = hmac(t, &entry->key, tpm_auth(t), c->in, c->in_len, c->mac, c->ret_mac_len);
+	if (r == 0)
+		entry->worked = true;
 	return r == -EACCES ? tpm_refuse_loaded(t, entry) : r;
 }
 

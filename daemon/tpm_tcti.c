@@ -51,14 +51,24 @@ static bool passes(uint32_t code)
 	}
 }
 
+static void wipe(struct tpm_tcti *t)
+{
+	sodium_memzero(t->command, t->command_len);
+	t->command_len = 0;
+}
+
 static TSS2_RC transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
 	struct tpm_tcti *t = (struct tpm_tcti *)context;
+	TSS2_RC rc;
 
 	t->stats->commands++;
 	t->command_len = size <= sizeof(t->command) ? size : 0;
 	memcpy(t->command, command, t->command_len);
-	return Tss2_Tcti_Transmit(t->inner, size, command);
+	rc = Tss2_Tcti_Transmit(t->inner, size, command);
+	if (rc != TSS2_RC_SUCCESS)
+		wipe(t);
+	return rc;
 }
 
 static void mark_as_managed(uint8_t *response)
@@ -121,8 +131,7 @@ static TSS2_RC receive(
 		return rc;
 	if (rc == TSS2_RC_SUCCESS)
 		rc = receive_again(t, size, cap, response, timeout);
-	sodium_memzero(t->command, t->command_len);
-	t->command_len = 0;
+	wipe(t);
 	return rc;
 }
 
@@ -167,7 +176,7 @@ void tpm_tcti_close(struct tpm_tcti *t)
 {
 	if (t->inner)
 		Tss2_TctiLdr_Finalize(&t->inner);
-	sodium_memzero(t->command, sizeof(t->command));
+	wipe(t);
 }
 
 TSS2_TCTI_CONTEXT *tpm_tcti_context(struct tpm_tcti *t)
