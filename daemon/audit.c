@@ -22,14 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_SIZE 2560 /* an identity of control characters takes 6 bytes for each, twice in the journal's form */
+#define LINE_MAX_SIZE                                                                              \
+	2560 /* an identity of control characters takes 6 bytes for each, twice in the journal's form */
 #define MESSAGES_PER_CALL 32
 
 static int open_file(struct audit_place *p)
 {
 	struct stat st;
-	int fd = open(p->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW,
-		0600);
+	int fd = open(
+		p->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return -errno;
@@ -147,7 +148,8 @@ static void follow_file(struct audit *a)
 	r = open_file(&fresh);
 	if (r < 0) {
 		if (!a->gone)
-			log_warning_r(r, "audit: %s was moved, and cannot be made anew", a->place.path);
+			log_warning_r(
+				r, "audit: %s was moved, and cannot be made anew", a->place.path);
 		a->gone = true;
 		return;
 	}
@@ -431,8 +433,7 @@ void audit_write(struct audit *a, uid_t uid, pid_t pid, const struct audit_event
 
 	if (a->place.fd < 0 || (e->budget && !take_budget(a, e->budget)))
 		return;
-	static_assert(
-		AUDIT_BUFFER_SIZE >= 3 * LINE_MAX_SIZE, "room for a line in either form");
+	static_assert(AUDIT_BUFFER_SIZE >= 3 * LINE_MAX_SIZE, "room for a line in either form");
 	if (sizeof(a->buffer) - a->len < 3 * LINE_MAX_SIZE)
 		audit_flush(a);
 	l.json.len = l.fields.len = 0;

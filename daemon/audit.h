@@ -42,10 +42,11 @@ struct audit {
 	uint64_t lost_ever; /* all that were lost since the start */
 	uint64_t left_out;  /* all that budgets left out */
 	bool torn;          /* the last write ended within a line */
-	int64_t looked;     /* the second in which it was last looked whether the file is still there */
-	bool gone;          /* it is not, and there is no other to be had */
+	int64_t looked; /* the second in which it was last looked whether the file is still there */
+	bool gone;      /* it is not, and there is no other to be had */
 	size_t len;
-	char buffer[AUDIT_BUFFER_SIZE]; /* lines; for the journal its messages, each behind its length */
+	char buffer
+		[AUDIT_BUFFER_SIZE]; /* lines; for the journal its messages, each behind its length */
 };
 
 /*

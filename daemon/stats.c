@@ -126,7 +126,8 @@ void stats_answer(struct stats *s, uid_t uid, const char *key, enum tpmpsk_statu
 	struct stats_row *row = row_of(s, uid, key ? key : "", now_ns);
 
 	row->counts[status]++;
-	row->queue_us += queue_us;
+	if (status == TPMPSK_STATUS_OK)
+		row->queue_us += queue_us;
 	row->tpm_us += tpm_us;
 	row->used_ns = now_ns;
 }

@@ -17,7 +17,8 @@
 #include <sys/types.h>
 
 #define STATS_ROWS 4096
-#define STATS_STRANGERS (STATS_ROWS / 4) /* rows of refusals that name no key: anybody can cause these */
+#define STATS_STRANGERS                                                                            \
+	(STATS_ROWS / 4) /* rows of refusals that name no key: anybody can cause these */
 #define STATS_SLOTS (2 * STATS_ROWS)
 #define STATS_BOUNDS 19 /* of a histogram; what is above the last one has a place of its own */
 
@@ -31,11 +32,13 @@ struct stats_histogram {
 /* One user with one key. */
 struct stats_row {
 	uid_t uid;
-	bool others;                        /* the row of all that have none of their own */
-	char key[TPMPSK_KEY_NAME_MAX + 1]; /* "": it did not get as far as a key, or may not be said */
+	bool others; /* the row of all that have none of their own */
+	char key[TPMPSK_KEY_NAME_MAX +
+		 1]; /* "": it did not get as far as a key, or may not be said */
 	uint64_t counts[TPMPSK_STATUS_COUNT];
-	uint64_t queue_us, tpm_us; /* of all that counted */
-	uint64_t used_ns;          /* when it last counted */
+	uint64_t queue_us; /* of those that ended well */
+	uint64_t tpm_us;   /* of all */
+	uint64_t used_ns;  /* when it last counted */
 };
 
 struct stats {

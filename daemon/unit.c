@@ -47,7 +47,8 @@ static void unit_of_path(const char *path, char ret[UNIT_SIZE])
 void unit_of_cgroups(const char *text, char ret[UNIT_SIZE])
 {
 	ret[0] = '\0';
-	for (const char *line = text; *line && !*ret; line += strcspn(line, "\n"), line += *line == '\n') {
+	for (const char *line = text; *line && !*ret;
+		line += strcspn(line, "\n"), line += *line == '\n') {
 		const char *controllers = strchr(line, ':');
 		const char *path = controllers ? strchr(controllers + 1, ':') : NULL;
 

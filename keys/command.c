@@ -95,7 +95,7 @@ static const char *reason(const struct invocation *call, int error)
 	}
 }
 
-static enum exit_code fail_ask(
+enum exit_code fail_ask(
 	const struct invocation *call, int error, const struct tpmpsk_error_reply *e)
 {
 	const char *word = tpmpsk_strerror(error);
@@ -108,37 +108,63 @@ static enum exit_code fail_ask(
 	return fail(call, word, "%s", e && *e->detail ? e->detail : reason(call, error));
 }
 
-static enum exit_code connect_daemon(struct invocation *call)
+static int connect_daemon(struct invocation *call, uint32_t timeout_ms)
 {
-	char error[OPTIONS_ERROR_SIZE];
-	uint32_t timeout =
-		call->command->timeout_ms ? call->command->timeout_ms : TPMPSK_DEADLINE_DEFAULT_MS;
-	int r;
+	int r = tpmpsk_open(&call->handle, socket_path(call));
 
-	if (options_get_number(&call->options, "--timeout", 1, 3600000, error, &timeout) < 0)
-		return usage(call, "%s", error);
-	r = tpmpsk_open(&call->handle, socket_path(call));
+	return r < 0 ? r : tpmpsk_set_deadline(call->handle, timeout_ms);
+}
+
+int ask_quietly(struct invocation *call, struct exchange *x, int encoded, bool idempotent)
+{
+	uint32_t timeout_ms =
+		call->command->timeout_ms ? call->command->timeout_ms : TPMPSK_DEADLINE_DEFAULT_MS;
+	char error[OPTIONS_ERROR_SIZE];
+	int r = 0;
+
+	x->reply.error = (struct tpmpsk_error_reply){ 0 };
+	if (encoded < 0)
+		return TPMPSK_ERR_MALFORMED;
+	if (options_get_number(&call->options, "--timeout", 1, 3600000, error, &timeout_ms) < 0)
+		return TPMPSK_ERR_INVALID;
+	if (!call->handle)
+		r = connect_daemon(call, timeout_ms);
 	if (r < 0)
-		return fail_ask(call, r, NULL);
-	r = tpmpsk_set_deadline(call->handle, timeout);
-	return r < 0 ? fail_ask(call, r, NULL) : EXIT_DONE;
+		return r;
+	return tpmpsk_transact(call->handle, x->packet, x->len, idempotent, &x->reply);
 }
 
 enum exit_code ask(struct invocation *call, struct exchange *x, int encoded, bool idempotent)
 {
-	enum exit_code code = EXIT_DONE;
+	char error[OPTIONS_ERROR_SIZE];
+	uint32_t timeout_ms;
 	int r;
 
 	if (encoded < 0)
 		return fail(call, tpmpsk_strerror(TPMPSK_ERR_MALFORMED),
 			"more than a message of %d bytes can hold", TPMPSK_MESSAGE_MAX);
-	if (!call->handle)
-		code = connect_daemon(call);
-	if (code != EXIT_DONE)
-		return code;
-	x->reply.error = (struct tpmpsk_error_reply){ 0 };
-	r = tpmpsk_transact(call->handle, x->packet, x->len, idempotent, &x->reply);
+	if (options_get_number(&call->options, "--timeout", 1, 3600000, error, &timeout_ms) < 0)
+		return usage(call, "%s", error);
+	r = ask_quietly(call, x, encoded, idempotent);
 	return r < 0 ? fail_ask(call, r, &x->reply.error) : EXIT_DONE;
+}
+
+struct json_object *ask_status(struct invocation *call, enum exit_code *ret_code)
+{
+	_cleanup_(exchange_freep) struct exchange *x = exchange_new();
+	struct json_object *status = NULL;
+	struct tpmpsk_text_reply reply;
+
+	*ret_code = ask(call, x,
+		tpmpsk_empty_encode(0, TPMPSK_OP_STATUS, x->packet, sizeof(x->packet), &x->len),
+		true);
+	if (*ret_code != EXIT_DONE)
+		return NULL;
+	if (tpmpsk_text_reply_decode(&x->reply.body, &reply) == 0)
+		status = reply_json(&reply, json_type_object);
+	if (!status)
+		*ret_code = fail_protocol(call);
+	return status;
 }
 
 struct json_object *reply_json(const struct tpmpsk_text_reply *text, enum json_type type)

@@ -38,8 +38,10 @@ extern const struct command commands_key[];         /* command_key.c; each ends 
 extern const struct command commands_list[];        /* command_list.c */
 extern const struct command commands_certificate[]; /* command_certificate.c */
 extern const struct command commands_derive[];      /* command_derive.c */
+extern const struct command commands_metrics[];     /* command_metrics.c */
 extern const struct command commands_reference[];   /* command_reference.c */
 extern const struct command commands_status[];      /* command_status.c */
+extern const struct command commands_top[];         /* command_top.c */
 
 struct invocation {
 	const struct command *command;
@@ -65,6 +67,16 @@ enum exit_code ask(struct invocation *call, struct exchange *x, int encoded, boo
 
 /* What the daemon says of the key named by the first argument; the caller puts the object. */
 enum exit_code ask_show(struct invocation *call, struct json_object **ret);
+
+/* The same without a word: 0 or TPMPSK_ERR_*, and what the daemon said in x->reply.error. */
+int ask_quietly(struct invocation *call, struct exchange *x, int encoded, bool idempotent)
+	__attribute__((warn_unused_result));
+/* Tells what ask_quietly() returned; e may be NULL. */
+enum exit_code fail_ask(
+	const struct invocation *call, int error, const struct tpmpsk_error_reply *e);
+
+/* What the daemon says of itself, or NULL: told. The caller puts the object. */
+struct json_object *ask_status(struct invocation *call, enum exit_code *ret_code);
 
 /* "tpm-psk: COMMAND NAME: WORD: why" on standard error; returns EXIT_FAILED or EXIT_USAGE. */
 enum exit_code fail(const struct invocation *call, const char *word, const char *format, ...)

@@ -19,7 +19,7 @@ refuses()
 	fails 1 "$@"
 }
 
-it "shows its status" prints '^tpm state +ready$' psk status
+it "shows its status" prints '^TPM +ready$' psk status
 it "shows its status as JSON" prints '"state": *"ready"' psk status --json
 it "lists nothing at first" sh -c "'$tpm_psk' --socket '$socket' key list --json | tr -d ' \n' | grep -qxF '[]'"
 

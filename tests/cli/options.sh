@@ -15,7 +15,7 @@ with()
 }
 
 it "prints its version" prints '^tpm-psk [0-9]+\.[0-9]+\.[0-9]+$' psk --version
-for command in status reload "key import" "key generate" "key adopt" "key list" "key show" "key allow" "key deny" \
+for command in status top metrics reload "key import" "key generate" "key adopt" "key list" "key show" "key allow" "key deny" \
 	"key remove" derive; do
 	# shellcheck disable=SC2086
 	it "has help for $command" prints "^usage: tpm-psk $command" psk $command --help

@@ -130,6 +130,12 @@ compare("README.md has each purpose", "README.md", table("README.md", "What it d
 compare("keys/README.md has each purpose", "keys/README.md", table("keys/README.md", "Purpose, mode, role") & purposes,
         "Purpose, mode, role", purposes, "proto/purpose.c")
 
+# The metrics
+metrics_source = read("keys/command_metrics.c")
+page = PAGES["keys/tpm-psk-metrics.5.scd"]
+compare("tpm-psk-metrics(5) has each metric", page.path, page.terms("METRICS"), "METRICS",
+        set(re.findall(r"\"(tpmpsk_\w+)\"", metrics_source)), "keys/command_metrics.c")
+
 # The audit
 page = PAGES["daemon/tpm-pskd-audit.5.scd"]
 audit = read("daemon/audit.c")
