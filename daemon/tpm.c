@@ -34,6 +34,12 @@ static bool is_shared(const char *tcti)
 	return true;
 }
 
+/* Whether the kernel offers a resource manager beside it, whose users need slots, too. */
+static bool is_kernels(const char *tcti)
+{
+	return strstr(tcti, "/dev/tpm");
+}
+
 static int get_capability(struct tpm *t, TPM2_CAP capability, UINT32 property, UINT32 count,
 	TPMS_CAPABILITY_DATA **ret)
 {
@@ -160,7 +166,12 @@ static void forget_volatile(struct tpm *t)
 	tpm_flush_loaded(t);
 	tpm_flush(t, &t->session);
 	tpm_flush(t, &t->primary);
+	Esys_Free(t->parked);
+	t->parked = NULL;
 }
+
+/* What the others need who come by a kernel's resource manager: a parent and what is below it. */
+#define NEIGHBOUR_SLOTS 2
 
 static int count_slots(struct tpm *t)
 {
@@ -176,6 +187,8 @@ static int count_slots(struct tpm *t)
 		return r;
 	if (!t->info.one_shot_hmac && available > 0)
 		available--; /* for the sequence */
+	if (t->parked)
+		available = available > NEIGHBOUR_SLOTS ? available - NEIGHBOUR_SLOTS : 0;
 	if (available > 1)
 		t->info.slots = available < TPM_LOADED_MAX ? available : TPM_LOADED_MAX;
 	return 0;
@@ -197,8 +210,11 @@ static int establish(struct tpm *t)
 		r = flush_kind(t, TPM2_HT_LOADED_SESSION);
 	if (r == 0)
 		r = tpm_make_primary(t);
+	if (r == 0 && t->parks)
+		r = tpm_save_primary(t);
 	if (r == 0 && t->encrypt_sessions)
 		r = tpm_session_start(t);
+	tpm_park_primary(t);
 	return r == 0 ? count_slots(t) : r;
 }
 
@@ -331,6 +347,7 @@ int tpm_open(struct tpm **ret, const struct tpm_options *options)
 	t->quiet = options->quiet;
 	t->name = options->primary;
 	t->info.shared = is_shared(options->tcti);
+	t->parks = t->info.shared || is_kernels(options->tcti);
 	r = connect_tpm(t, options);
 	if (r == 0)
 		r = establish(t);

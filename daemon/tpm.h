@@ -99,7 +99,7 @@ void tpm_work_for(struct tpm *t, uint32_t user);
 
 /*
  * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives);
- * the object is loaded when it is not, and the one used longest ago makes room. With the object
+ * the object is loaded when it is not, and the one used least makes room. With the object
  * loaded this is exactly one TPM command. mac has room for TPM_MAC_MAX bytes; in_len is at most
  * TPM_INPUT_MAX.
  */

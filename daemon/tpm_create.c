@@ -101,6 +101,43 @@ int tpm_make_primary(struct tpm *t)
 	return r;
 }
 
+int tpm_save_primary(struct tpm *t)
+{
+	int r;
+
+	r = tpm_check(t, Esys_ContextSave(t->esys, t->primary, &t->parked),
+		"save the primary key's context");
+	if (r < 0)
+		t->parked = NULL;
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+int tpm_fetch_primary(struct tpm *t)
+{
+	TSS2_RC rc;
+	int r;
+
+	if (t->primary != ESYS_TR_NONE)
+		return 0;
+	/* Neither is there when something went wrong at the last establish(). */
+	if (!t->parked)
+		return -ESTALE;
+	do
+		rc = Esys_ContextLoad(t->esys, t->parked, &t->primary);
+	while (tpm_made_room(t, rc, ESYS_TR_NONE));
+	r = tpm_check(t, rc, "load the primary key's context");
+	if (r < 0)
+		t->primary = ESYS_TR_NONE;
+	/* Contexts die with a reset of the TPM; what it calls them then differs from TPM to TPM. */
+	return r < 0 && tpm_rc_is_about_input(rc) ? -ESTALE : r;
+}
+
+void tpm_park_primary(struct tpm *t)
+{
+	if (t->parked)
+		tpm_flush(t, &t->primary);
+}
+
 struct create_call {
 	enum tpmpsk_digest digest;
 	const uint8_t *secret;
@@ -184,13 +221,14 @@ static int create(struct tpm *t, const struct create_call *c)
 static int create_call(struct tpm *t, void *arg)
 {
 	const struct create_call *c = arg;
-	int r = 0;
+	int r;
 
-	if (!t->encrypt_sessions)
+	r = tpm_fetch_primary(t);
+	if (r == 0 && !t->encrypt_sessions)
 		r = tpm_session_start(t);
-	if (r < 0)
-		return r;
-	r = create(t, c);
+	if (r == 0)
+		r = create(t, c);
+	tpm_park_primary(t);
 	/* An idle session costs a slot, and behind a resource manager dies of old age. */
 	if (!t->encrypt_sessions)
 		tpm_flush(t, &t->session);

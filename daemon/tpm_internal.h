@@ -32,6 +32,7 @@ struct tpm_key {
 
 struct tpm_loaded {
 	uint64_t id;
+	unsigned uses;      /* lately */
 	uint64_t used;      /* t->clock of the last use */
 	int64_t used_ms;    /* and when that was, monotonic */
 	uint32_t user;      /* whom it was for */
@@ -57,8 +58,10 @@ struct tpm {
 	ESYS_CONTEXT *esys;
 	bool encrypt_sessions;
 	bool quiet;
+	bool parks; /* the primary key, when it is not needed */
 	struct tpm_name name; /* of the primary key, once it was made */
-	ESYS_TR primary;
+	ESYS_TR primary;      /* ESYS_TR_NONE while it is parked */
+	TPMS_CONTEXT *parked; /* what it is loaded from again; NULL: it stays where it is */
 	ESYS_TR session; /* with encrypt_sessions false only for the time of a tpm_create_hmac() */
 	uint64_t clock;
 	uint32_t user; /* whom we work for */
@@ -108,7 +111,7 @@ int tpm_retry(struct tpm *t, int (*op)(struct tpm *t, void *arg), void *arg)
 /* tpm_objects.c */
 void tpm_flush_loaded(struct tpm *t);
 /*
- * Whether to send a command again: it found the TPM full, and now the key used longest ago is gone,
+ * Whether to send a command again: it found the TPM full, and now the key used least is gone,
  * unless that is keep, which the command is about.
  */
 bool tpm_made_room(struct tpm *t, TSS2_RC rc, ESYS_TR keep);
@@ -142,5 +145,12 @@ int tpm_signer_from(const TPMT_PUBLIC *p, struct tpm_signer *ret, const char **r
 int tpm_add_object(struct keyfile *kf, const TPM2B_PUBLIC *pub, const TPM2B_PRIVATE *priv)
 	__attribute__((warn_unused_result));
 int tpm_make_primary(struct tpm *t) __attribute__((warn_unused_result));
+/*
+ * Where the TPM's slots are others' as well, or each object costs something with each command, the
+ * primary key is there only for what needs it: saved once, loaded before, flushed after.
+ */
+int tpm_save_primary(struct tpm *t) __attribute__((warn_unused_result));
+int tpm_fetch_primary(struct tpm *t) __attribute__((warn_unused_result));
+void tpm_park_primary(struct tpm *t);
 
 #endif

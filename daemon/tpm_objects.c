@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Using keys: loading, with an LRU of what stays loaded, and HMAC. A TPM has few slots (three in
+ * Using keys: loading, keeping loaded what is used most, and HMAC. A TPM has few slots (three in
  * libtpms) and some commands need one for themselves while they run, so "full" is no error here:
- * the key used longest ago goes, and the command is sent again.
+ * the key used least goes, and the command is sent again.
  *
  * A key may turn out to have a password although nobody gave us one. Unless the key is exempt, as
  * those are that we make, the TPM counts each such attempt, and locks out everybody after some. So
@@ -21,7 +21,8 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_sys.h>
 
-#define SPARE_MS 1000    /* a key used within this time is in use */
+#define SPARE_MS 1000  /* a key used within this time is in use */
+#define USES_HALVED 64 /* HMACs between two times that all counts of uses are halved */
 #define PASSWORD_AREA 13 /* bytes that authorisation by an empty password adds to a command */
 
 static struct tpm_loaded *find_loaded(struct tpm *t, uint64_t id)
@@ -71,8 +72,12 @@ void tpm_work_for(struct tpm *t, uint32_t user)
 	t->user = user;
 }
 
-/* The key used longest ago, but not keep; with spare_others, none that another user needs at the moment. */
-static struct tpm_loaded *oldest(struct tpm *t, ESYS_TR keep, bool spare_others)
+/*
+ * The key used least lately, and of several the one used longest ago, but not keep; with
+ * spare_others, none that another user needs at the moment. By time alone, each key that is asked
+ * for once would push out one that is asked for all the time.
+ */
+static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, bool spare_others)
 {
 	struct tpm_loaded *found = NULL;
 	int64_t recent = now_ms() - SPARE_MS;
@@ -84,7 +89,8 @@ static struct tpm_loaded *oldest(struct tpm *t, ESYS_TR keep, bool spare_others)
 			continue;
 		if (spare_others && entry->user != t->user && entry->used_ms > recent)
 			continue;
-		if (!found || entry->used < found->used)
+		if (!found || entry->uses < found->uses ||
+			(entry->uses == found->uses && entry->used < found->used))
 			found = entry;
 	}
 	return found;
@@ -93,10 +99,10 @@ static struct tpm_loaded *oldest(struct tpm *t, ESYS_TR keep, bool spare_others)
 /* Flushes a key to make room; false when there is none to flush. */
 static bool evict(struct tpm *t, ESYS_TR keep)
 {
-	struct tpm_loaded *entry = oldest(t, keep, true);
+	struct tpm_loaded *entry = least_used(t, keep, true);
 
 	if (!entry)
-		entry = oldest(t, keep, false);
+		entry = least_used(t, keep, false);
 	if (!entry)
 		return false;
 	unload(t, entry);
@@ -179,8 +185,9 @@ static int parent_open(struct tpm *t, uint32_t parent, ESYS_TR *ret)
 	int r;
 
 	if (parent == KEYFILE_PARENT_OWNER) {
+		r = tpm_fetch_primary(t);
 		*ret = t->primary;
-		return 0;
+		return r;
 	}
 	rc = Esys_TR_FromTPMPublic(
 		t->esys, parent, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle);
@@ -213,10 +220,23 @@ static void refuse(struct tpm *t, uint64_t id)
 
 static void parent_close(struct tpm *t, ESYS_TR parent)
 {
-	if (parent != t->primary)
+	if (parent == t->primary)
+		tpm_park_primary(t);
+	else
 		Esys_TR_Close(t->esys, &parent);
 }
 
+/*
+ * TPM2_Load by password is how a key comes back in. Measured with HMAC and flush around it
+ * (tests/bench/reload.c): in an encrypted session TPM2_Load takes a third more than
+ * TPM2_ContextLoad, which takes no session; by password it is as quick. And a context would have to
+ * be saved first, be kept for each key, and be replaced after each reset of the TPM.
+ *
+ * There is nothing to encrypt: the private area is, by the TPM. What the session would do besides is
+ * to see that nobody on the bus gives the TPM a key of theirs. The key's name does that, which has a
+ * hash of its secret in it: ESYS compares the name that comes back with the public area that we
+ * gave, and the TPM counts it into the authorisation of each HMAC in a session.
+ */
 int tpm_load(struct tpm *t, const struct keyfile_object *o, struct tpm_key *ret)
 {
 	TPM2B_PUBLIC pub;
@@ -237,21 +257,30 @@ int tpm_load(struct tpm *t, const struct keyfile_object *o, struct tpm_key *ret)
 	if (r < 0)
 		return r;
 	do
-		rc = Esys_Load(t->esys, parent, tpm_auth(t), ESYS_TR_NONE, ESYS_TR_NONE, &priv,
+		rc = Esys_Load(t->esys, parent, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &priv,
 			&pub, &handle);
 	while (tpm_made_room(t, rc, ESYS_TR_NONE));
 	parent_close(t, parent);
 	t->stats.loads++;
 	r = tpm_check(t, rc, "load a key");
 	if (tpm_rc_is_auth(rc))
-		/* The primary key has no password: then it is the session. */
-		return o->parent == KEYFILE_PARENT_OWNER ? -ESTALE : tpm_session_check(t);
+		/* The primary key has no password: then it is not the one we think. */
+		return o->parent == KEYFILE_PARENT_OWNER ? -ESTALE : -EACCES;
 	if (r < 0 && r != -ESTALE)
 		return tpm_rc_is_about_input(rc) ? -EKEYREJECTED : r;
 	if (r < 0)
 		return r;
 	ret->handle = handle;
 	return 0;
+}
+
+/* So that uses of long ago count less and less, and a key that was hot yesterday does not stay. */
+static void age_uses(struct tpm *t)
+{
+	if (t->clock % USES_HALVED != 0)
+		return;
+	for (size_t i = 0; i < TPM_LOADED_MAX; i++)
+		t->loaded[i].uses /= 2;
 }
 
 int tpm_get_loaded(
@@ -278,7 +307,9 @@ int tpm_get_loaded(
 		*entry = (struct tpm_loaded){ .id = id, .key = key };
 		t->stats.loaded++;
 	}
+	entry->uses++;
 	entry->used = ++t->clock;
+	age_uses(t);
 	entry->used_ms = now_ms();
 	entry->user = t->user;
 	*ret = entry;

@@ -321,7 +321,10 @@ static int create_call(struct tpm *t, void *arg)
 	int r;
 
 	keyfile_done(c->kf); /* of a first attempt that the TPM lost in the middle */
-	r = create(t, c);
+	r = tpm_fetch_primary(t);
+	if (r == 0)
+		r = create(t, c);
+	tpm_park_primary(t);
 	if (r == 0)
 		r = try_call(t, &c->kf->objects[0]);
 	return r;

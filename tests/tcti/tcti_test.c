@@ -74,6 +74,16 @@ static TSS2_RC pass_on(struct context *c, size_t size, const uint8_t *command)
 	return Tss2_Tcti_Transmit(c->inner, size, changed);
 }
 
+static void take_time(struct context *c, uint32_t code)
+{
+	uint32_t us = c->shared->latency_us;
+
+	if (code == TPM2_CC_Load || code == TPM2_CC_ContextLoad)
+		us += c->shared->load_us;
+	if (us > 0)
+		usleep(us);
+}
+
 static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *command)
 {
 	struct context *c = (struct context *)tcti;
@@ -85,8 +95,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *com
 	c->shared->commands++;
 	if (code - TCTI_TEST_FIRST < TCTI_TEST_CODES)
 		c->shared->count[code - TCTI_TEST_FIRST]++;
-	if (c->shared->latency_us > 0)
-		usleep(c->shared->latency_us);
+	take_time(c, code);
 	c->fault = take_fault(c, code);
 	if (c->fault == TCTI_TEST_DROP) {
 		c->dropped = true;
@@ -146,6 +155,10 @@ static size_t apply_fault(struct context *c, uint8_t *response, size_t size)
 	case TCTI_TEST_GARBAGE:
 		for (size_t i = HEADER_SIZE; i < size; i++)
 			response[i] ^= 0xa5;
+		return size;
+	case TCTI_TEST_FLIP:
+		if (c->value < size)
+			response[c->value] ^= 0xa5;
 		return size;
 	default:
 		return size;

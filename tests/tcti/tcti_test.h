@@ -31,6 +31,7 @@ enum tcti_test_fault {
 	TCTI_TEST_REPLACE,  /* the TPM executes it, but the answer is the code `value` */
 	TCTI_TEST_TRUNCATE, /* the answer ends after `value` bytes */
 	TCTI_TEST_GARBAGE,  /* everything behind the answer's header is other than the TPM said */
+	TCTI_TEST_FLIP,     /* one byte of the answer, at `value`, is another */
 	TCTI_TEST_DROP,     /* the connection is lost: this and all later commands fail */
 	TCTI_TEST_HANG,     /* no answer, as long as `hanging` is set */
 };
@@ -43,6 +44,7 @@ struct tcti_test {
 	_Atomic uint32_t hanging;                /* by TCTI_TEST_HANG, until the test clears it */
 	/* Written by the test. */
 	_Atomic uint32_t latency_us;  /* added to every command */
+	_Atomic uint32_t load_us;     /* added to TPM2_Load and TPM2_ContextLoad besides */
 	_Atomic uint32_t hide_hmac;   /* the TPM is one without TPM2_HMAC */
 	_Atomic uint32_t hide_sha384; /* the TPM is one without SHA-384 */
 	_Atomic uint32_t fault;       /* enum tcti_test_fault; set last */
