@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <tss2/tss2_esys.h>
+#include <tss2/tss2_mu.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
 
@@ -14,10 +15,13 @@ struct raw {
 	struct raw_options options;
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *esys;
-	ESYS_TR primary, session, key; /* those that are there between two HMACs */
+	ESYS_TR primary, session, key, persistent; /* those that are there between two HMACs */
 	TPM2B_PUBLIC *pub;
 	TPM2B_PRIVATE *priv;
+	TPMS_CONTEXT *context;
 };
+
+#define PERSISTENT_HANDLE 0x81017073
 
 static const TPMT_SYM_DEF_OBJECT aes = {
 	.algorithm = TPM2_ALG_AES, .keyBits = { .aes = 128 }, .mode = { .aes = TPM2_ALG_CFB }
@@ -80,10 +84,51 @@ static int make_key(struct raw *w)
 
 static int load_key(struct raw *w)
 {
-	return check(Esys_Load(w->esys, w->primary,
-			     w->session != ESYS_TR_NONE ? w->session : ESYS_TR_PASSWORD,
+	bool session = w->session != ESYS_TR_NONE && !w->options.load_by_password;
+
+	return check(Esys_Load(w->esys, w->primary, session ? w->session : ESYS_TR_PASSWORD,
 			     ESYS_TR_NONE, ESYS_TR_NONE, w->priv, w->pub, &w->key),
 		"load the key");
+}
+
+static void flush(struct raw *w, ESYS_TR *handle)
+{
+	if (w->esys && *handle != ESYS_TR_NONE)
+		Esys_FlushContext(w->esys, *handle);
+	*handle = ESYS_TR_NONE;
+}
+
+static int save_key(struct raw *w)
+{
+	int r;
+
+	r = check(Esys_ContextSave(w->esys, w->key, &w->context), "save the key's context");
+	flush(w, &w->key);
+	return r;
+}
+
+/* For as long as w is open; the key itself is needed no more. */
+static int evict_key(struct raw *w)
+{
+	int r;
+
+	r = check(Esys_EvictControl(w->esys, ESYS_TR_RH_OWNER, w->key, ESYS_TR_PASSWORD,
+			  ESYS_TR_NONE, ESYS_TR_NONE, PERSISTENT_HANDLE, &w->persistent),
+		"make the key persistent");
+	flush(w, &w->key);
+	return r;
+}
+
+static void undo_evict(struct raw *w)
+{
+	ESYS_TR none;
+
+	if (w->persistent != ESYS_TR_NONE)
+		(void)!check(Esys_EvictControl(w->esys, ESYS_TR_RH_OWNER, w->persistent,
+				     ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+				     PERSISTENT_HANDLE, &none),
+			"remove the persistent key");
+	w->persistent = ESYS_TR_NONE;
 }
 
 int raw_session_start(struct raw *w)
@@ -102,13 +147,6 @@ int raw_session_start(struct raw *w)
 			TPMA_SESSION_CONTINUESESSION | TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT,
 			0xff);
 	return r;
-}
-
-static void flush(struct raw *w, ESYS_TR *handle)
-{
-	if (w->esys && *handle != ESYS_TR_NONE)
-		Esys_FlushContext(w->esys, *handle);
-	*handle = ESYS_TR_NONE;
 }
 
 void raw_session_end(struct raw *w)
@@ -130,6 +168,7 @@ static int connect_raw(struct raw *w)
 
 static void disconnect_raw(struct raw *w)
 {
+	undo_evict(w);
 	flush(w, &w->session);
 	flush(w, &w->key);
 	flush(w, &w->primary);
@@ -144,18 +183,25 @@ int raw_open(struct raw **ret, const struct raw_options *options)
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct raw){ *options, NULL, NULL, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL,
-		NULL };
+	w->options = *options;
+	w->primary = w->session = w->key = w->persistent = ESYS_TR_NONE;
 	ossl_lib_ctx_share(options->cure);
 	r = connect_raw(w);
 	if (r == 0)
 		r = make_key(w);
 	if (r == 0 && options->way == RAW_WHOLE)
 		disconnect_raw(w);
-	if (r == 0 && options->way == RAW_KEPT)
+	if (r == 0 && options->way != RAW_WHOLE && options->way != RAW_LOAD)
 		r = load_key(w);
+	if (r == 0 && options->way == RAW_CONTEXT)
+		r = save_key(w);
+	if (r == 0 && options->way == RAW_PERSISTENT)
+		r = evict_key(w);
 	if (r == 0 && options->way != RAW_WHOLE && options->session)
 		r = raw_session_start(w);
+	/* Only loading needs it, and behind a resource manager it costs something with each command. */
+	if (r == 0 && options->way != RAW_LOAD)
+		flush(w, &w->primary);
 	if (r < 0) {
 		raw_close(w);
 		return r;
@@ -169,9 +215,27 @@ void raw_close(struct raw *w)
 	if (!w)
 		return;
 	disconnect_raw(w);
+	Esys_Free(w->context);
 	Esys_Free(w->pub);
 	Esys_Free(w->priv);
 	free(w);
+}
+
+int raw_take(struct raw *w, const struct keyfile_object *object)
+{
+	size_t used = 0;
+	int r;
+
+	*w->pub = (TPM2B_PUBLIC){ 0 };
+	*w->priv = (TPM2B_PRIVATE){ 0 };
+	r = check(Tss2_MU_TPM2B_PUBLIC_Unmarshal(object->pub, object->pub_len, &used, w->pub),
+		"read a public area");
+	used = 0;
+	if (r == 0)
+		r = check(Tss2_MU_TPM2B_PRIVATE_Unmarshal(
+				  object->priv, object->priv_len, &used, w->priv),
+			"read a private area");
+	return r;
 }
 
 static int hmac_loaded(struct raw *w)
@@ -181,8 +245,8 @@ static int hmac_loaded(struct raw *w)
 	TPM2B_DIGEST *out = NULL;
 	int r;
 
-	r = check(Esys_HMAC(w->esys, w->key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &in, TPM2_ALG_SHA256,
-			  &out),
+	r = check(Esys_HMAC(w->esys, w->persistent != ESYS_TR_NONE ? w->persistent : w->key, auth,
+			  ESYS_TR_NONE, ESYS_TR_NONE, &in, TPM2_ALG_SHA256, &out),
 		"HMAC");
 	Esys_Free(out);
 	return r;
@@ -197,11 +261,13 @@ int raw_hmac(struct raw *w)
 		if (r == 0 && w->options.session)
 			r = raw_session_start(w);
 	}
-	if (r == 0 && w->options.way != RAW_KEPT)
+	if (r == 0 && (w->options.way == RAW_LOAD || w->options.way == RAW_WHOLE))
 		r = load_key(w);
+	if (r == 0 && w->options.way == RAW_CONTEXT)
+		r = check(Esys_ContextLoad(w->esys, w->context, &w->key), "load a context");
 	if (r == 0)
 		r = hmac_loaded(w);
-	if (w->options.way == RAW_LOAD)
+	if (w->options.way != RAW_KEPT)
 		flush(w, &w->key);
 	if (w->options.way == RAW_WHOLE)
 		disconnect_raw(w);

@@ -161,6 +161,7 @@ int through_measure(const void *context, size_t n, struct bench_result *ret)
 	struct scene_options options = {
 		.config = how->session ? "{\"audit\":\"off\"}"
 				       : "{\"audit\":\"off\",\"encrypt_sessions\":false}",
+		.tcti = how->tcti,
 	};
 	struct slow slow = { 0 };
 	struct scene scene;
@@ -175,6 +176,9 @@ int through_measure(const void *context, size_t n, struct bench_result *ret)
 	if (r == 0) {
 		r = measure_scene(&scene, how, &slow, n, ret);
 		slow_set(&slow, 0);
+		/* A daemon that is killed leaves in a TPM that outlives it what was loaded. */
+		if (how->tcti && r == 0)
+			r = scene_stop(&scene, NULL);
 		scene_done(&scene);
 	}
 	slow_done(&slow);

@@ -18,6 +18,7 @@ struct through {
 	unsigned clients;    /* processes with a connection each */
 	unsigned threads;    /* of each client, on one handle; 0: it has no threads */
 	uint32_t latency_us; /* added to each TPM command */
+	const char *tcti;    /* NULL: a software TPM of its own */
 };
 
 /* how is a struct through. */

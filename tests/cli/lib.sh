@@ -98,9 +98,10 @@ stop()
 	wait "$1" 2>/dev/null || true
 }
 
-# start_tpm [NAME]: a TPM with its state in $scene/NAME.
+# start_tpm [NAME]: a TPM with its state in $scene/NAME. With $TPMPSK_DEVICE (/dev/tpm0, say), the machine's own instead.
 start_tpm()
 {
+	[ -z "${TPMPSK_DEVICE:-}" ] || return 0
 	mkdir -p "$scene/${1:-tpm}"
 	rm -f "$scene/swtpm"
 	swtpm socket --tpm2 --tpmstate "dir=$scene/${1:-tpm}" --flags not-need-init,startup-clear \
@@ -123,7 +124,9 @@ configure()
 	{
 		echo '{'
 		echo "${1:-}"
-		for field in "\"tcti\": \"swtpm:path=$scene/swtpm\"," '"socket": "socket",' '"audit": "audit.log",' '"keys": "keys",'; do
+		tcti=swtpm:path=$scene/swtpm
+		[ -z "${TPMPSK_DEVICE:-}" ] || tcti=device:$TPMPSK_DEVICE
+		for field in "\"tcti\": \"$tcti\"," '"socket": "socket",' '"audit": "audit.log",' '"keys": "keys",'; do
 			case ${1:-} in
 			*"${field%%:*}"*) ;;
 			*) echo "$field" ;;

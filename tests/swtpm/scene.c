@@ -113,7 +113,7 @@ static int prepare(struct scene *s, const struct scene_options *o)
 	const char *pattern = o && o->tcti ? o->tcti : "%s", *hole = strstr(pattern, "%s");
 	int r, before = hole ? (int)(hole - pattern) : (int)strlen(pattern);
 
-	r = swtpm_init(&s->tpm);
+	r = hole ? swtpm_init(&s->tpm) : 0;
 	if (r == 0)
 		r = tempdir_init(&s->dir);
 	if (r < 0)

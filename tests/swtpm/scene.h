@@ -16,7 +16,8 @@
 
 struct scene_options {
 	const char *config;     /* a JSON object: fields of tpm-pskd.json over the usual ones */
-	const char *tcti;       /* with %s where the TCTI of the scene's swtpm goes; NULL: "%s" */
+	/* With %s where the TCTI of the scene's swtpm goes; without, there is none; NULL: "%s". */
+	const char *tcti;
 	const char *const *env; /* additions to the daemon's environment, NULL at the end */
 	bool no_daemon;         /* prepare everything, start nothing */
 };
