@@ -24,6 +24,7 @@ static const struct config defaults = {
 	.encrypt_sessions = true,
 	.window_seconds = 30,
 	.replay_entries = 1048576,
+	.sandbox = true,
 	.limits = { .connections = 1024,
 		.connections_per_user = 256,
 		.queue = 4096,
@@ -131,6 +132,7 @@ static const struct json_field fields[] = {
 	FIELD(window_seconds, json_read_uint32, 1, 300),
 	FIELD(replay_entries, json_read_uint32, 1024, 1u << 26),
 	{ "limits", json_read_object, offsetof(struct content, limits), 0, 0 },
+	FIELD(sandbox, json_read_bool, 0, 0),
 	FIELD(audit, json_read_string, 0, 0),
 	{ 0 },
 };

@@ -37,6 +37,7 @@ struct config {
 	uint32_t window_seconds;
 	uint32_t replay_entries;
 	struct config_limits limits;
+	bool sandbox;
 	char *audit; /* "stderr", "off" or an absolute path */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/config.h"
 #include "daemon/log.h"
+#include "daemon/names.h"
 #include "daemon/secret.h"
 #include "daemon/server.h"
 
@@ -107,6 +108,12 @@ int main(int argc, char **argv)
 	umask(0077);
 	if (sodium_init() < 0) {
 		log_error("libsodium: cannot be initialised");
+		return EXIT_FAILURE;
+	}
+	/* Before anything is open or known that another process should not have. */
+	r = arguments.check_only ? 0 : names_start();
+	if (r < 0) {
+		log_error_r(r, "start looking up users and groups");
 		return EXIT_FAILURE;
 	}
 	r = config_load(arguments.config, &config, error);

@@ -59,7 +59,7 @@ struct policy {
  * starting with the field or the line: "line 3: unexpected character" or "field 'purpose': 'tls' is
  * not a purpose". strict: a user or group that does not exist is an error (somebody is typing), and
  * no line is named; else it is kept, matches nobody, and the caller may warn (policy_unresolved()).
- * 0, -EBADMSG, -ENOMEM.
+ * 0, -EBADMSG, -ENOMEM, -EIO (names cannot be looked up).
  */
 int policy_parse(const char *text, size_t len, bool strict, struct policy *ret,
 	char error[POLICY_ERROR_SIZE]) __attribute__((warn_unused_result));

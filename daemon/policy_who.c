@@ -1,51 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/policy.h"
 
+#include "daemon/names.h"
 #include "daemon/text.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ROLES_ALL UINT8_MAX
-#define LOOKUP_SIZE_MAX (1u << 20) /* bytes of one user's or group's entry */
-
 #define fail(error, r, ...) text_fail(error, POLICY_ERROR_SIZE, r, __VA_ARGS__)
 
-/*
- * The same signature for users and groups. 0 and the id, -ENOENT, -EAGAIN (buf is too small) or
- * what the lookup gave.
- */
-static int lookup_user(const char *name, char *buf, size_t size, uint32_t *ret)
+static int lookup_user(const char *name, uint32_t *ret)
 {
-	struct passwd pw, *found = NULL;
-	int e = getpwnam_r(name, &pw, buf, size, &found);
-
-	if (!found)
-		return e == ERANGE ? -EAGAIN : e == ENOMEM ? -ENOMEM : -ENOENT;
-	*ret = pw.pw_uid;
-	return 0;
+	return names_lookup(NAMES_USER, name, ret);
 }
 
-static int lookup_group(const char *name, char *buf, size_t size, uint32_t *ret)
+static int lookup_group(const char *name, uint32_t *ret)
 {
-	struct group gr, *found = NULL;
-	int e = getgrnam_r(name, &gr, buf, size, &found);
-
-	if (!found)
-		return e == ERANGE ? -EAGAIN : e == ENOMEM ? -ENOMEM : -ENOENT;
-	*ret = gr.gr_gid;
-	return 0;
+	return names_lookup(NAMES_GROUP, name, ret);
 }
 
-static int lookup_number(const char *digits, char *buf, size_t size, uint32_t *ret)
+static int lookup_number(const char *digits, uint32_t *ret)
 {
 	uint64_t n = 0;
 
-	(void)buf;
-	(void)size;
 	for (const char *c = digits; *c; c++) {
 		if (*c < '0' || *c > '9' || n > UINT32_MAX)
 			return -EBADMSG;
@@ -61,25 +40,13 @@ static int lookup_number(const char *digits, char *buf, size_t size, uint32_t *r
 static const struct who_form {
 	const char *prefix;
 	enum policy_who_kind kind;
-	int (*lookup)(const char *name, char *buf, size_t size, uint32_t *ret);
+	int (*lookup)(const char *name, uint32_t *ret);
 } who_forms[] = {
 	{ "user:", POLICY_UID, lookup_user },
 	{ "group:", POLICY_GID, lookup_group },
 	{ "uid:", POLICY_UID, lookup_number },
 	{ "gid:", POLICY_GID, lookup_number },
 };
-
-static int lookup(const struct who_form *form, const char *name, uint32_t *ret)
-{
-	int r = -EAGAIN;
-
-	for (size_t size = 1024; r == -EAGAIN && size <= LOOKUP_SIZE_MAX; size *= 4) {
-		__attribute__((cleanup(text_freep))) char *buf = malloc(size);
-
-		r = buf ? form->lookup(name, buf, size, ret) : -ENOMEM;
-	}
-	return r == -EAGAIN ? -ENOENT : r;
-}
 
 /* The length of an entry without its role, and the role as bits. */
 static size_t subject_len(const char *text, uint8_t *ret_roles)
@@ -122,9 +89,11 @@ int policy_who_read(
 			shown, roles_allowed ? ", with :client or :server behind it or not" : "");
 	if (roles != ROLES_ALL && !roles_allowed)
 		return fail(error, -EBADMSG, "'%s': there are no roles here", shown);
-	r = lookup(form, subject + strlen(form->prefix), &id);
+	r = form->lookup(subject + strlen(form->prefix), &id);
 	if (r == -ENOMEM)
 		return fail(error, r, "out of memory");
+	if (r == -EIO)
+		return fail(error, r, "'%s': users and groups cannot be looked up", shown);
 	if (r == -EBADMSG)
 		return fail(error, r, "'%s': not a number from 0 to 4294967294", shown);
 	*ret = (struct policy_who){

@@ -6,6 +6,7 @@
 #include "daemon/job.h"
 #include "daemon/lock.h"
 #include "daemon/primary.h"
+#include "daemon/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -135,7 +136,8 @@ static bool keep_ground(struct config *old, struct config *new)
 	bool same = strcmp(old->tcti, new->tcti) == 0 && strcmp(old->socket, new->socket) == 0 &&
 		    strcmp(old->keys, new->keys) == 0 && old->socket_mode == new->socket_mode &&
 		    old->encrypt_sessions == new->encrypt_sessions &&
-		    old->replay_entries == new->replay_entries;
+		    old->replay_entries == new->replay_entries &&
+		    old->sandbox == new->sandbox;
 
 	swap(&old->tcti, &new->tcti);
 	swap(&old->socket, &new->socket);
@@ -143,6 +145,7 @@ static bool keep_ground(struct config *old, struct config *new)
 	new->socket_mode = old->socket_mode;
 	new->encrypt_sessions = old->encrypt_sessions;
 	new->replay_entries = old->replay_entries;
+	new->sandbox = old->sandbox;
 	return same;
 }
 
@@ -168,8 +171,8 @@ int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 		goto fail;
 	}
 	if (!keep_ground(&s->config, &config))
-		log_warning("reload: tcti, socket, socket_mode, keys, encrypt_sessions and "
-			    "replay_entries change at the next start");
+		log_warning("reload: tcti, socket, socket_mode, keys, encrypt_sessions, "
+			    "replay_entries and sandbox change at the next start");
 	audit_switch(&s->audit, &place);
 	config_done(&s->config);
 	s->config = config;
@@ -454,6 +457,14 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	if (r == 0)
 		r = keystore_open(&s->keys, s->config.keys, error);
 	if (r == 0)
+		r = open_listener(s, error);
+	/* Before there is a second thread; and what the TPM is reached by must be within reach from inside, to connect again. */
+	if (r == 0) {
+		r = sandbox_enter(&s->config, config_path);
+		if (r < 0)
+			field_error(s, error, "sandbox", "cannot be entered: %s", strerror(-r));
+	}
+	if (r == 0)
 		r = start_engine(s, error);
 	if (r == 0) {
 		users_init(&s->users, s->engine);
@@ -462,8 +473,6 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 			field_error(s, error, "replay_entries", "%u: %s", s->config.replay_entries,
 				strerror(-r));
 	}
-	if (r == 0)
-		r = open_listener(s, error);
 	if (r == 0)
 		r = start_loop(s, error);
 	if (r < 0) {

@@ -12,7 +12,7 @@ build="build-fuzz"
 fuzz_build()
 {
 	need_packages gcc libc6-dev clang libclang-rt-14-dev meson ninja-build pkg-config libtpms-dev \
-		libtss2-dev libsodium-dev libjson-c-dev libtasn1-6-dev || return 1
+		libtss2-dev libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev || return 1
 	if [ -e "$build" ]; then
 		set -- --reconfigure
 	else

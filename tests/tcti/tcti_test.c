@@ -5,6 +5,8 @@
  */
 #include "tests/tcti/tcti_test.h"
 
+#include "tests/tcti/intruder.h"
+
 #include <endian.h>
 #include <stdbool.h>
 #include <string.h>
@@ -96,6 +98,10 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *com
 	if (code - TCTI_TEST_FIRST < TCTI_TEST_CODES)
 		c->shared->count[code - TCTI_TEST_FIRST]++;
 	take_time(c, code);
+	if (c->shared->attempt != INTRUDER_NOTHING) {
+		c->shared->outcome = intruder_try(c->shared->attempt, c->shared->path);
+		c->shared->attempt = INTRUDER_NOTHING;
+	}
 	c->fault = take_fault(c, code);
 	if (c->fault == TCTI_TEST_DROP) {
 		c->dropped = true;

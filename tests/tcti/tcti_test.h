@@ -52,6 +52,10 @@ struct tcti_test {
 	_Atomic uint32_t skip;        /* so many such commands pass first; counts down */
 	_Atomic uint32_t times;       /* how many are hit then; counts down to no fault */
 	_Atomic uint32_t value;
+	/* What is tried from inside at the next command: see intruder.h. */
+	char path[200];
+	_Atomic uint32_t attempt; /* enum intruder_attempt; set last, 0 again when it is done */
+	_Atomic int32_t outcome;
 };
 
 /* Makes the file if need be and maps it. NULL with errno. */
