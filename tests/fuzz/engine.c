@@ -96,6 +96,8 @@ static int perform(struct job *job)
 		return fetch_epoch(job);
 	case JOB_CREATE:
 		return create(job->new_key);
+	case JOB_CSR:
+		return -EOPNOTSUPP; /* nothing here can sign */
 	case JOB_ADOPT:
 		break; /* what loads and what does not, is for the input to say */
 	}
