@@ -77,6 +77,42 @@ for length in 0 15 65 32x -1 ''; do
 done
 it "refuses a length for exporter-mac" derive_with '--length is not for' exporter-mac --ekm $zeroes --length 32
 
+z32=$zeroes$zeroes
+z48=$zeroes$zeroes$zeroes
+for purpose in tls12-master tls13-schedule psk-import; do
+	it "refuses a hash that does not exist for $purpose" derive_with '--hash is sha256 or sha384' $purpose --hash sha512
+	it "refuses a role for $purpose" derive_with '--role is not for' $purpose --role client
+done
+it "refuses a hash where there is none" derive_with '--hash is not for' exporter-mac --ekm $zeroes --hash sha256
+it "needs something for tls12-master" derive_with '--session-hash is needed' tls12-master
+it "needs both randoms for tls12-master" derive_with '--client-random and --server-random' tls12-master --client-random "$z32"
+it "refuses short randoms for tls12-master" derive_with 'are 32 bytes' tls12-master --client-random "${z32#00000000}" \
+	--server-random "${z32#00000000}"
+it "refuses randoms beside a session hash" derive_with 'in place of the randoms' tls12-master --client-random "$z32" \
+	--server-random "$z32" --session-hash "$z32"
+it "refuses a session hash of another hash" derive_with '--session-hash is 48 bytes' tls12-master --hash sha384 \
+	--session-hash "$z32"
+it "needs something for tls13-schedule" derive_with '--transcript and --shared-secret' tls13-schedule
+it "refuses two things for tls13-schedule" derive_with '--transcript and --shared-secret' tls13-schedule --transcript "$z32" \
+	--shared-secret "$z32"
+it "refuses a transcript hash of another hash" derive_with '--transcript is 32 bytes' tls13-schedule --transcript "$z48"
+it "refuses a shared secret that is not hex" derive_with '--shared-secret is 32 to 1024' tls13-schedule --shared-secret x
+it "refuses a protocol before TLS 1.3" derive_with '--target-protocol is tls13 or dtls13' psk-import --target-protocol tls12
+it "refuses a KDF that does not exist" derive_with '--target-kdf is sha256 or sha384' psk-import --target-kdf 3
+it "refuses a context that is not hex" derive_with '--context is at most 1024' psk-import --context x
+it "refuses a context of another purpose" derive_with '--context is not for' tls12-master --context 00
+
+it "needs an identity for a reference" usage 'IDENTITY and --identity-hex' reference
+it "refuses two identities for a reference" usage 'IDENTITY and --identity-hex' reference I --identity-hex 00
+it "refuses an empty identity for a reference" usage '1 to 128' reference ''
+it "refuses a long identity for a reference" usage '1 to 128' reference "$(printf '%0129d' 0)"
+it "refuses an identity for a reference that is not hex" usage '1 to 128' reference --identity-hex 0
+it "prints no reference that is no text" usage '--hex is needed' reference --identity-hex 00
+it "prints no reference of two lines" usage '--hex is needed' reference "$(printf 'a\nb')"
+it "prints a reference" prints '^tpm-psk-reference:[0-9a-f]{32}:Client:1$' psk reference Client:1
+it "prints one in hex" prints '^74706d2d70736b2d7265666572656e63653a([0-9a-f]{64})3a00ff$' psk reference --identity-hex 00ff --hex
+it "prints another one each time" test "$(psk reference I)" != "$(psk reference I)"
+
 refuses_secret()
 {
 	fails 1 "$1" psk key import k --identity I --purpose tls12-session "$2" "$3"

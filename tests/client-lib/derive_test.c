@@ -283,3 +283,125 @@ Test(derive, exporters_take_no_answer_of_a_wrong_shape)
 	}
 	assert_untouched(output, sizeof(output));
 }
+
+/* A call of the key schedules with sizes that may be wrong; what it writes is marked before. */
+struct schedule_call {
+	uint8_t output[TPMPSK_HASH_SIZE_MAX + 1];
+	size_t size;
+	int result;
+};
+
+#define CALL(name, hash, ...)                                                                      \
+	({                                                                                         \
+		struct schedule_call c_;                                                           \
+		memset(&c_, MARK, sizeof(c_));                                                     \
+		c_.result =                                                                        \
+			tpmpsk_##name(tpm, "Client1", 7, (enum tpmpsk_hash)(hash), __VA_ARGS__);   \
+		c_;                                                                                \
+	})
+
+static void assert_invalid(const struct schedule_call *c)
+{
+	cr_assert_eq(c->result, TPMPSK_ERR_INVALID);
+	assert_untouched(c->output, sizeof(c->output));
+	assert_untouched(&c->size, sizeof(c->size));
+}
+
+Test(derive, key_schedules_out_of_range_send_nothing)
+{
+	const uint8_t in[TPMPSK_SHARED_SECRET_SIZE_MAX + 1] = { 1 };
+	struct schedule_call c;
+
+	for (unsigned hash = 0; hash < 6; hash++) {
+		const size_t size = hash == TPMPSK_HASH_SHA256 ? 32 : 48;
+		const bool known = hash == TPMPSK_HASH_SHA256 || hash == TPMPSK_HASH_SHA384;
+
+		for (size_t n = 0; n <= 64; n += 16) {
+			if (known && n == size)
+				continue;
+			c = CALL(tls12_extended_master, hash, in, n, c_.output);
+			assert_invalid(&c);
+			c = CALL(tls13_binder, hash, in, n, c_.output);
+			assert_invalid(&c);
+		}
+		if (known)
+			continue;
+		c = CALL(tls12_master, hash, in, in, c_.output);
+		assert_invalid(&c);
+		c = CALL(tls13_handshake_secret, hash, in, 32, c_.output);
+		assert_invalid(&c);
+		c = CALL(psk_import, hash, in, 1, 0x0304, 1, c_.output, &c_.size);
+		assert_invalid(&c);
+	}
+	c = CALL(tls13_handshake_secret, 1, in, 31, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls13_handshake_secret, 1, in, 1025, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls13_handshake_secret, 1, in, SIZE_MAX, c_.output);
+	assert_invalid(&c);
+	c = CALL(psk_import, 1, in, 1025, 0x0304, 1, c_.output, &c_.size);
+	assert_invalid(&c);
+	c = CALL(psk_import, 1, in, 1, 0x0304, 3, c_.output, &c_.size);
+	assert_invalid(&c);
+	c = CALL(psk_import, 1, NULL, 1, 0x0304, 1, c_.output, &c_.size);
+	assert_invalid(&c);
+	c = CALL(psk_import, 1, in, 1, 0x0304, 1, c_.output, NULL);
+	assert_invalid(&c);
+	c = CALL(psk_import, 1, in, 1, 0x0304, 1, NULL, &c_.size);
+	assert_invalid(&c);
+	c = CALL(tls12_master, 1, NULL, in, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls12_master, 1, in, NULL, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls12_extended_master, 1, NULL, 32, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls13_binder, 1, NULL, 32, c_.output);
+	assert_invalid(&c);
+	c = CALL(tls13_binder, 1, in, 32, NULL);
+	assert_invalid(&c);
+	cr_assert_eq(daemon_script.requests, 0);
+}
+
+Test(derive, key_schedules_take_no_answer_of_a_wrong_size)
+{
+	const uint8_t in[64] = { 1 };
+	struct schedule_call c;
+
+	for (size_t n = 1; n <= TPMPSK_KDF_SIZE_MAX; n++) {
+		answer = (struct tpmpsk_derived){ .secret_len = n };
+		c = CALL(tls13_binder, 1, in, 32, c_.output);
+		cr_assert_eq(c.result, n == 32 ? 0 : TPMPSK_ERR_PROTOCOL);
+		cr_assert_eq(c.output[32], MARK);
+		c = CALL(tls13_handshake_secret, 2, in, 64, c_.output);
+		cr_assert_eq(c.result, n == 48 ? 0 : TPMPSK_ERR_PROTOCOL);
+		cr_assert_eq(c.output[48], MARK);
+		c = CALL(tls12_master, 1, in, in, c_.output);
+		cr_assert_eq(c.result, n == 48 ? 0 : TPMPSK_ERR_PROTOCOL);
+		c = CALL(psk_import, 2, in, 1, 0x0304, 1, c_.output, &c_.size);
+		cr_assert_eq(c.result, n == 32 ? 0 : TPMPSK_ERR_PROTOCOL);
+		if (c.result < 0)
+			assert_untouched(&c.size, sizeof(c.size));
+		else
+			cr_assert_eq(c.size, 32);
+	}
+}
+
+Test(derive, the_longest_request_of_all_fits)
+{
+	uint8_t context[TPMPSK_CONTEXT_SIZE_MAX], psk[48], identity[TPMPSK_IDENTITY_SIZE_MAX];
+	size_t size;
+
+	memset(context, 0xc0, sizeof(context));
+	memset(identity, 'x', sizeof(identity));
+	answer = (struct tpmpsk_derived){ .secret_len = 48 };
+	cr_assert_eq(tpmpsk_psk_import(tpm, identity, sizeof(identity), TPMPSK_HASH_SHA384, context,
+			     sizeof(context), 0xfefc, 2, psk, &size),
+		0);
+	cr_assert_eq(asked.purpose, TPMPSK_PURPOSE_PSK_IMPORT);
+	cr_assert_eq(asked.identity_len, sizeof(identity));
+	cr_assert_eq(asked.psk_import.digest, TPMPSK_DIGEST_SHA384);
+	cr_assert_eq(asked.psk_import.target_protocol, 0xfefc);
+	cr_assert_eq(asked.psk_import.target_kdf, 2);
+	cr_assert_eq(asked.psk_import.context_len, sizeof(context));
+	cr_assert_arr_eq(asked.psk_import.context, context, sizeof(context));
+}
