@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A private key whose every signature is asked of the daemon. GnuTLS hands over all that it wants
- * signed; what is not the content of a CertificateVerify of TLS 1.3 is refused here, as the daemon
- * would have no request for it.
+ * A private key whose every signature is asked of the daemon. GnuTLS hands over the hash of what it
+ * wants signed, and the daemon wants to be told the transcript hash that is in it. So the messages of
+ * the handshake are hashed here as well, in a hook. When a Certificate goes out, the transcript hash
+ * up to there is kept for the signature that follows on the same thread: if the content of a
+ * CertificateVerify with it, as a client or as a server, has the hash that GnuTLS asks for, then
+ * that is what the daemon is asked to sign. Whatever else GnuTLS or the program wants signed has
+ * another hash, and is refused.
  */
 #include "client-lib/gnutls_internal.h"
 #include "client-lib/tpmpsk-gnutls.h"
 
 #include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -33,39 +38,189 @@ struct key {
 	uint8_t identity[TPMPSK_IDENTITY_SIZE_MAX];
 };
 
+/*
+ * The transcript of a session's handshake, by both hashes that a cipher suite can have: which it is
+ * is not known when the first message goes by.
+ */
+
+#define SHA256_SIZE 32
+#define SHA384_SIZE 48
+#define N_HASHES 2
+
+static const struct {
+	gnutls_digest_algorithm_t algorithm;
+	uint8_t size;
+} hashes[N_HASHES] = { { GNUTLS_DIG_SHA256, SHA256_SIZE }, { GNUTLS_DIG_SHA384, SHA384_SIZE } };
+
+struct transcript {
+	gnutls_hash_hd_t hash[N_HASHES];
+};
+
+/* Up to a Certificate that is about to go out. By value: who it was for may be gone. */
+static _Thread_local struct certificate_sent {
+	bool valid;
+	uint8_t digest[N_HASHES][SHA384_SIZE];
+} certificate_sent;
+
+/* A number for private use, as for the name of a handshake in gnutls.c. */
+#define TRANSCRIPT_EXTENSION 0xff7b
+
+#define TYPE_SERVER_HELLO 2
+#define TYPE_MESSAGE_HASH 254
+
+static void free_transcript(gnutls_ext_priv_data_t data)
+{
+	struct transcript *t = data;
+
+	for (size_t i = 0; i < N_HASHES; i++)
+		if (t->hash[i])
+			gnutls_hash_deinit(t->hash[i], NULL);
+	gnutls_free(t);
+}
+
+static int feed(struct transcript *t, size_t i, uint8_t type, const void *body, size_t size)
+{
+	const uint8_t header[] = { type, (uint8_t)(size >> 16), (uint8_t)(size >> 8),
+		(uint8_t)size };
+	int r = gnutls_hash(t->hash[i], header, sizeof(header));
+
+	return r < 0 ? r : gnutls_hash(t->hash[i], body, size);
+}
+
+/* RFC 8446, section 4.4.1: in front of a HelloRetryRequest, the ClientHello is replaced by its hash. */
+static int replace_hello(struct transcript *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < N_HASHES; i++) {
+		uint8_t digest[SHA384_SIZE];
+
+		gnutls_hash_output(t->hash[i], digest); /* and begins anew */
+		r = feed(t, i, TYPE_MESSAGE_HASH, digest, hashes[i].size);
+	}
+	return r;
+}
+
+static int snapshot(const struct transcript *t)
+{
+	certificate_sent.valid = false;
+	for (size_t i = 0; i < N_HASHES; i++) {
+		gnutls_hash_hd_t copy = gnutls_hash_copy(t->hash[i]);
+
+		if (!copy)
+			return GNUTLS_E_MEMORY_ERROR;
+		gnutls_hash_deinit(copy, certificate_sent.digest[i]);
+	}
+	certificate_sent.valid = true;
+	return 0;
+}
+
+static bool is_in_transcript(unsigned int type)
+{
+	switch (type) {
+	case GNUTLS_HANDSHAKE_NEW_SESSION_TICKET:
+	case GNUTLS_HANDSHAKE_KEY_UPDATE:
+	case GNUTLS_HANDSHAKE_CHANGE_CIPHER_SPEC:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static int on_message(gnutls_session_t session, unsigned int type, unsigned int when,
+	unsigned int incoming, const gnutls_datum_t *body)
+{
+	gnutls_ext_priv_data_t data;
+	struct transcript *t;
+	int r = 0;
+
+	(void)when;
+	if (!is_in_transcript(type) ||
+		gnutls_ext_get_data(session, TRANSCRIPT_EXTENSION, &data) < 0)
+		return 0;
+	t = data;
+	if (type == GNUTLS_HANDSHAKE_HELLO_RETRY_REQUEST) {
+		r = replace_hello(t);
+		type = TYPE_SERVER_HELLO; /* which it is on the wire */
+	}
+	for (size_t i = 0; r == 0 && i < N_HASHES; i++)
+		r = feed(t, i, (uint8_t)type, body->data, body->size);
+	if (r == 0 && !incoming && type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT)
+		r = snapshot(t);
+	return r;
+}
+
+int tpmpsk_gnutls_watch(gnutls_session_t session)
+{
+	struct transcript *t = session ? gnutls_calloc(1, sizeof(*t)) : NULL;
+	int r = 0;
+
+	if (!t)
+		return tpmpsk_gnutls_result(session ? TPMPSK_ERR_SYSTEM : TPMPSK_ERR_INVALID);
+	for (size_t i = 0; r == 0 && i < N_HASHES; i++)
+		r = gnutls_hash_init(&t->hash[i], hashes[i].algorithm);
+	if (r == 0)
+		r = gnutls_session_ext_register(session, "tpmpsk transcript", TRANSCRIPT_EXTENSION,
+			GNUTLS_EXT_NONE, NULL, NULL, free_transcript, NULL, NULL, 0);
+	if (r < 0) {
+		free_transcript(t);
+		return r;
+	}
+	gnutls_ext_set_data(session, TRANSCRIPT_EXTENSION, t);
+	gnutls_handshake_set_hook_function(
+		session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE, on_message);
+	return 0;
+}
+
+/*
+ * The key
+ */
+
 /* RFC 8446, section 4.4.3: 64 spaces, a context string, a zero byte, the transcript hash. */
 #define SPACES 64
 #define CONTEXT_SIZE sizeof("TLS 1.3, server CertificateVerify") /* with the zero byte */
-#define SHA256_SIZE 32
-#define SHA384_SIZE 48
 
-static int sign_content(const struct key *key, const gnutls_datum_t *content,
+static const char client_context[CONTEXT_SIZE] = "TLS 1.3, client CertificateVerify";
+static const char server_context[CONTEXT_SIZE] = "TLS 1.3, server CertificateVerify";
+
+/* Whether a hash by the key's scheme is that of such a content. */
+static bool is_hash_of(const struct key *key, const gnutls_datum_t *hash,
+	const char context[CONTEXT_SIZE], const uint8_t *transcript, size_t transcript_size)
+{
+	uint8_t content[SPACES + CONTEXT_SIZE + SHA384_SIZE], digest[SHA384_SIZE];
+	gnutls_digest_algorithm_t algorithm = gnutls_sign_get_hash_algorithm(key->kind->sign);
+
+	if (hash->size != gnutls_hash_get_len(algorithm))
+		return false;
+	memset(content, ' ', SPACES);
+	memcpy(content + SPACES, context, CONTEXT_SIZE);
+	memcpy(content + SPACES + CONTEXT_SIZE, transcript, transcript_size);
+	return gnutls_hash_fast(
+		       algorithm, content, SPACES + CONTEXT_SIZE + transcript_size, digest) == 0 &&
+	       memcmp(digest, hash->data, hash->size) == 0;
+}
+
+static int sign(const struct key *key, const gnutls_datum_t *hash,
 	uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX], size_t *ret_size)
 {
-	static const char client[CONTEXT_SIZE] = "TLS 1.3, client CertificateVerify";
-	static const char server[CONTEXT_SIZE] = "TLS 1.3, server CertificateVerify";
-	const uint8_t *context = content->data + SPACES, *hash = context + CONTEXT_SIZE;
-	const size_t hash_size = content->size - SPACES - CONTEXT_SIZE;
+	const struct certificate_sent sent = certificate_sent;
 
-	if (content->size != SPACES + CONTEXT_SIZE + SHA256_SIZE &&
-		content->size != SPACES + CONTEXT_SIZE + SHA384_SIZE)
-		return TPMPSK_ERR_INVALID;
-	for (size_t i = 0; i < SPACES; i++)
-		if (content->data[i] != ' ')
-			return TPMPSK_ERR_INVALID;
-	if (memcmp(context, server, CONTEXT_SIZE) == 0)
-		return tpmpsk_certificate_verify_server(key->handle, key->identity,
-			key->identity_size, key->kind->scheme, hash, hash_size, signature,
-			ret_size);
-	if (memcmp(context, client, CONTEXT_SIZE) == 0)
-		return tpmpsk_certificate_verify_client(key->handle, key->identity,
-			key->identity_size, key->kind->scheme, hash, hash_size, signature,
-			ret_size);
+	certificate_sent.valid = false;
+	for (size_t i = 0; sent.valid && i < N_HASHES; i++) {
+		if (is_hash_of(key, hash, server_context, sent.digest[i], hashes[i].size))
+			return tpmpsk_certificate_verify_server(key->handle, key->identity,
+				key->identity_size, key->kind->scheme, sent.digest[i],
+				hashes[i].size, signature, ret_size);
+		if (is_hash_of(key, hash, client_context, sent.digest[i], hashes[i].size))
+			return tpmpsk_certificate_verify_client(key->handle, key->identity,
+				key->identity_size, key->kind->scheme, sent.digest[i],
+				hashes[i].size, signature, ret_size);
+	}
 	return TPMPSK_ERR_INVALID;
 }
 
 static int on_sign(gnutls_privkey_t privkey, gnutls_sign_algorithm_t algorithm, void *userdata,
-	unsigned int flags, const gnutls_datum_t *content, gnutls_datum_t *ret_signature)
+	unsigned int flags, const gnutls_datum_t *hash, gnutls_datum_t *ret_signature)
 {
 	uint8_t signature[TPMPSK_SIGNATURE_SIZE_MAX];
 	const struct key *key = userdata;
@@ -74,10 +229,7 @@ static int on_sign(gnutls_privkey_t privkey, gnutls_sign_algorithm_t algorithm, 
 
 	(void)privkey;
 	(void)flags;
-	if (algorithm != key->kind->sign)
-		r = TPMPSK_ERR_INVALID;
-	else
-		r = sign_content(key, content, signature, &size);
+	r = algorithm == key->kind->sign ? sign(key, hash, signature, &size) : TPMPSK_ERR_INVALID;
 	r = tpmpsk_gnutls_result(r);
 	if (r < 0)
 		return r;
@@ -165,7 +317,7 @@ static int make_privkey(struct tpmpsk *handle, const gnutls_datum_t *identity,
 		free(key);
 		return r;
 	}
-	r = gnutls_privkey_import_ext4(privkey, key, on_sign, NULL, NULL, on_deinit, on_info, 0);
+	r = gnutls_privkey_import_ext4(privkey, key, NULL, on_sign, NULL, on_deinit, on_info, 0);
 	if (r < 0) {
 		gnutls_privkey_deinit(privkey);
 		free(key);

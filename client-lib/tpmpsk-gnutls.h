@@ -49,10 +49,18 @@
  *  - No session tickets where each connection has to prove anew that its peer may use the key: a
  *    resumed session asks nobody.
  *
- * Only for callbacks that were set with the ..._function2 forms: identities are binary. Both calls
- * block until the daemon's answer or the handle's deadline, and may run in any thread. They return
- * 0 or a negative GnuTLS code for the callback to return; outputs are gnutls_malloc()ed for GnuTLS
- * to take, and untouched on failure. Nothing secret stays with the library or the session.
+ * The two calls are only for callbacks that were set with the ..._function2 forms: identities are
+ * binary. Both calls block until the daemon's answer or the handle's deadline, and may run in any
+ * thread. They return 0 or a negative GnuTLS code for the callback to return; outputs are
+ * gnutls_malloc()ed for GnuTLS to take, and untouched on failure. Nothing secret stays with the
+ * library or the session.
+ *
+ * A program with a certificate whose private key is in the TPM needs no callback:
+ *
+ *  r = tpmpsk_open(&tpm, NULL);                                             once, at start
+ *  r = tpmpsk_gnutls_set_certificate(credentials, tpm, &identity, "chain.pem", 0);
+ *  r = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
+ *  r = tpmpsk_gnutls_watch(session);                                        for each session
  */
 #ifndef TPMPSK_GNUTLS_H
 #define TPMPSK_GNUTLS_H
@@ -123,9 +131,9 @@ int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
 /*
  * For programs with a certificate whose private key is in the TPM (purpose certificate-verify): a
  * private key for GnuTLS, which asks the daemon by itself whenever a handshake needs a signature,
- * as a server or a client. It signs the CertificateVerify of TLS 1.3 and refuses everything else:
- * other data, other schemes, TLS 1.2 (offer TLS 1.3 alone, or GnuTLS finds that it has no usable
- * certificate when 1.2 is negotiated).
+ * as a server or a client. It signs the CertificateVerify of TLS 1.3, in sessions that were given to
+ * tpmpsk_gnutls_watch(), and refuses everything else: other data, other schemes, post-handshake
+ * authentication, TLS 1.2 (offer TLS 1.3 alone).
  *
  * handle must live longer than the key; any number of keys and threads may share it. Blocks until
  * the daemon has named the public key. flags: 0. *ret_key is to be given to
@@ -143,6 +151,14 @@ int tpmpsk_gnutls_privkey(struct tpmpsk *handle, const gnutls_datum_t *identity,
 int tpmpsk_gnutls_set_certificate(gnutls_certificate_credentials_t credentials,
 	struct tpmpsk *handle, const gnutls_datum_t *identity, const char *chain_file,
 	unsigned int flags) __attribute__((warn_unused_result));
+
+/*
+ * For each session that uses such a key, between gnutls_init() and gnutls_handshake(): hashes the
+ * messages of its handshake. GnuTLS asks a key for the signature of a hash only, and the daemon
+ * signs nothing but the hash of a transcript that it is told. Takes the session's handshake hook
+ * (gnutls_handshake_set_hook_function()). 0 or a GnuTLS code.
+ */
+int tpmpsk_gnutls_watch(gnutls_session_t session) __attribute__((warn_unused_result));
 
 /*
  * After a failed handshake: the TPMPSK_ERR_* behind what the last of the calls above, or the last

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * gnutls-common - what the programs on GnuTLS share: priorities, and why a handshake failed.
+ * gnutls-common - what the programs on GnuTLS share: priorities, why a handshake failed, and what is
+ * said once it has not.
  */
 #ifndef TPMPSK_EXAMPLES_GNUTLS_COMMON_H
 #define TPMPSK_EXAMPLES_GNUTLS_COMMON_H
@@ -26,5 +27,11 @@ int handshake(gnutls_session_t session);
  * answer.
  */
 void complain_handshake(gnutls_session_t session, const char *peer, int error);
+
+/* A client's part: sends the message, expects it back and prints it. The exit code. */
+int exchange(gnutls_session_t session, const char *message);
+
+/* A server's: sends back what comes until the peer has said enough. */
+void echo(gnutls_session_t session);
 
 #endif

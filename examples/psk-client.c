@@ -53,57 +53,6 @@ static int on_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_dat
 	return r;
 }
 
-static bool send_all(gnutls_session_t session, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = gnutls_record_send(session, data, len);
-
-		if (n < 0 && gnutls_error_is_fatal((int)n))
-			return complain("send: %s", gnutls_strerror((int)n)), false;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-static bool receive_all(gnutls_session_t session, char *buf, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = gnutls_record_recv(session, buf, len);
-
-		if (n == 0 || n == GNUTLS_E_TIMEDOUT || gnutls_error_is_fatal((int)n))
-			return complain("receive: %s",
-				       n ? gnutls_strerror((int)n) : "the server hung up"),
-			       false;
-		if (n > 0) {
-			buf += n;
-			len -= (size_t)n;
-		}
-	}
-	return true;
-}
-
-static int talk(struct client *client, gnutls_session_t session)
-{
-	size_t len = strlen(client->message);
-	char *echo = calloc(1, len + 1);
-	int r = EXIT_FAILURE;
-
-	if (!echo)
-		return complain("no memory");
-	if (send_all(session, client->message, len) && receive_all(session, echo, len)) {
-		r = EXIT_SUCCESS;
-		if (memcmp(echo, client->message, len) != 0)
-			r = complain("the echo differs from the message");
-		printf("%s\n", echo);
-	}
-	gnutls_bye(session, GNUTLS_SHUT_WR);
-	free(echo);
-	return r;
-}
-
 static void init_transport(const struct client *client, gnutls_session_t session, int fd)
 {
 	gnutls_transport_set_int(session, fd);
@@ -155,7 +104,7 @@ static int run_session(struct client *client, gnutls_session_t session)
 		print_psk(client->psk);
 	explicit_bzero(client->psk, sizeof(client->psk));
 	gnutls_record_set_timeout(session, client->timeout_ms);
-	return talk(client, session);
+	return exchange(session, client->message);
 }
 
 /*

@@ -66,27 +66,6 @@ static int on_psk(gnutls_session_t session, const gnutls_datum_t *username, gnut
 	return r;
 }
 
-static void echo(gnutls_session_t session)
-{
-	char buf[16384];
-	ssize_t n;
-
-	for (;;) {
-		n = gnutls_record_recv(session, buf, sizeof(buf));
-		if (n == 0 || n == GNUTLS_E_TIMEDOUT || gnutls_error_is_fatal((int)n))
-			break;
-		for (ssize_t done = 0, sent; n > 0 && done < n; done += sent) {
-			sent = gnutls_record_send(session, buf + done, (size_t)(n - done));
-			if (sent < 0 && gnutls_error_is_fatal((int)sent))
-				return;
-			if (sent < 0)
-				sent = 0;
-		}
-	}
-	if (n == 0)
-		gnutls_bye(session, GNUTLS_SHUT_WR);
-}
-
 static void serve_session(struct peer *peer, gnutls_session_t session)
 {
 	struct server *server = peer->server;
