@@ -188,7 +188,7 @@ static TSS2_RC transmit(TSS2_TCTI_CONTEXT *tcti, size_t size, const uint8_t *com
 	(void)tcti;
 	fuzz_must(size >= HEADER_SIZE && size <= sizeof(copy));
 	fuzz_must(++n_commands < COMMANDS_MAX);
-	fuzz_must(!memmem(command, size, secret, 16));
+	fuzz_must(!fuzz_holds(command, size, secret, 16));
 	if (bus.dead)
 		return TSS2_TCTI_RC_IO_ERROR;
 	memcpy(copy, command, size);
