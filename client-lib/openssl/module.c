@@ -21,7 +21,11 @@
 #include <string.h>
 
 #define PROVIDER_NAME "TPM PSK provider"
-#define PROPERTIES "provider=tpmpsk"
+/*
+ * The second is the one to ask for: a program that has an opinion about providers itself, as stunnel
+ * has with "provider!=fips", thereby overrides what the configuration says of them, but not that.
+ */
+#define PROPERTIES "provider=tpmpsk,tpmpsk.references=yes"
 #define EXPORT __attribute__((visibility("default")))
 
 static OSSL_FUNC_provider_gettable_params_fn gettable_params;

@@ -34,12 +34,15 @@ provider_conf()
 		"$TPMPSK_BUILD/client-lib/openssl/tpmpsk.cnf" >"$conf"
 }
 
-# Without extended master secret; in the file itself, so that it works with each of them.
-without_ems()
+# with_option FILE LINE: that configuration, and a default for every connection.
+with_option()
 {
-	sed '/^\[openssl_init\]/a ssl_conf = ssl' "$1"
-	[ -s "$1" ] || printf 'openssl_conf = openssl_init\n[openssl_init]\nssl_conf = ssl\n'
-	printf '[ssl]\nsystem_default = system_default\n[system_default]\nOptions = -ExtendedMasterSecret\n'
+	if [ -s "$1" ]; then
+		sed '/^\[openssl_init\]/a ssl_conf = ssl' "$1"
+	else
+		printf 'openssl_conf = openssl_init\n[openssl_init]\nssl_conf = ssl\n'
+	fi
+	printf '[ssl]\nsystem_default = system_default\n[system_default]\n%s\n' "$2"
 }
 
 # start_scene [FIELDS]: the daemon, its TPM behind a TCTI that counts, and the keys.
@@ -52,8 +55,11 @@ start_scene()
 	import_for tls12-master tls12 $secret --identity $identity --allow "$me"
 	provider_conf "$scene/ref.cnf" "socket = $socket" "deadline = 3000"
 	: >"$scene/psk.cnf"
+	: >"$scene/other.cnf"
 	for side in ref psk; do
-		without_ems "$scene/$side.cnf" >"$scene/$side-no-ems.cnf"
+		with_option "$scene/$side.cnf" "Options = -ExtendedMasterSecret" >"$scene/$side-no-ems.cnf"
+		with_option "$scene/$side.cnf" "MaxProtocol = TLSv1.2" >"$scene/$side-tls12.cnf"
+		with_option "$scene/$side.cnf" "MinProtocol = TLSv1.3" >"$scene/$side-tls13.cnf"
 	done
 }
 
@@ -77,6 +83,7 @@ key_of()
 {
 	case $1 in
 	ref*) reference $identity ;;
+	other*) echo 00112233445566778899aabbccddeeff ;;
 	*) echo $secret ;;
 	esac
 }
@@ -145,4 +152,16 @@ talks()
 	say "$talks_client" "$@"
 	leave
 	said ", Cipher is $talks_suite\$"
+}
+
+# free_port: one that nobody listens on at this moment. Who takes it must be ready to find it taken.
+free_port()
+{
+	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# listening PORT
+listening()
+{
+	python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)' "$1"
 }
