@@ -49,6 +49,7 @@ with_option()
 start_scene()
 {
 	start_tpm
+	: >"$hmac_counter" # the daemon, once it is confined, makes no files there
 	configure "\"tcti\": \"$TPMPSK_BUILD/tests/tcti/libtss2-tcti-test.so:file=$hmac_counter;swtpm:path=$scene/swtpm\",${1:-}"
 	start_daemon
 	import_for tls13-schedule tls13 $secret --identity $identity --allow "$me"
