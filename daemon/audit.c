@@ -272,6 +272,7 @@ const char *audit_opcode_name(uint8_t opcode)
 		{ TPMPSK_OP_KEY_DENY, "key-deny" },
 		{ TPMPSK_OP_KEY_REMOVE, "key-remove" },
 		{ TPMPSK_OP_KEY_CSR, "key-csr" },
+		{ TPMPSK_OP_KEY_CHECK, "key-check" },
 		{ TPMPSK_OP_RELOAD, "reload" },
 	};
 

@@ -187,6 +187,15 @@ static int adopt(struct engine *e, struct job *job)
 	return tpm_try_hmac(e->tpm, &n->file.objects[0]);
 }
 
+static int check(struct engine *e, struct job *job)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < job->key->file.n_objects; i++)
+		r = tpm_try_load(e->tpm, &job->key->file.objects[i]);
+	return r;
+}
+
 static int sign_request(struct engine *e, struct job *job)
 {
 	struct mac_context context = { e->tpm, job->key };
@@ -215,6 +224,7 @@ static int (*const tasks[])(struct engine *e, struct job *job) = {
 	[JOB_DERIVE] = derive,
 	[JOB_CREATE] = create,
 	[JOB_ADOPT] = adopt,
+	[JOB_CHECK] = check,
 	[JOB_CSR] = sign_request,
 	[JOB_EPOCH] = fetch_epoch,
 };

@@ -32,6 +32,7 @@ enum job_kind {
 	JOB_DERIVE, /* one derivation under job.key */
 	JOB_CREATE, /* a key from job.new_key's secret, or from the TPM's randomness */
 	JOB_ADOPT,  /* prove that job.new_key's file loads */
+	JOB_CHECK,  /* prove that job.key loads */
 	JOB_CSR,    /* sign job.digest for a certificate request */
 	JOB_EPOCH, /* the epoch secret of job.epoch, into derived.secret; asked for by nobody in particular */
 };

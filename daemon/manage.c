@@ -277,10 +277,20 @@ static void answer_csr(struct server *s, struct conn *c, const struct job *job)
 		conn_send(s, c, packet, len);
 }
 
+static void answer_check(struct server *s, struct conn *c, struct job *job)
+{
+	const char *detail;
+	enum tpmpsk_status status = job_status_of(job->result, &detail);
+
+	answer(s, c, job->request_id, job->opcode, job->key->name, status, detail);
+}
+
 void manage_finished(struct server *s, struct conn *c, struct job *job)
 {
 	if (job->kind == JOB_CSR)
 		answer_csr(s, c, job);
+	else if (job->kind == JOB_CHECK)
+		answer_check(s, c, job);
 	else
 		new_key_finished(s, c, job);
 }
@@ -470,6 +480,17 @@ void manage_key_csr(
 		return;
 	purpose_digest(k->policy.scheme, m.info, m.info_len, job->digest);
 	job_submit(s, job);
+}
+
+void manage_key_check(
+	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r)
+{
+	struct tpmpsk_key_name m;
+	struct key *k = key_or_answer(s, c, h, tpmpsk_key_name_decode(r, &m), m.name);
+	struct job *job = k ? job_new(s, c, h, JOB_CHECK, k, NULL, NULL) : NULL;
+
+	if (job)
+		job_submit(s, job);
 }
 
 void manage_reload(

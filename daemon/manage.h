@@ -18,7 +18,7 @@ typedef void request_handler(
 	struct server *s, struct conn *c, const struct tpmpsk_header *h, struct tpmpsk_reader *r);
 
 request_handler manage_status, manage_key_new, manage_key_list, manage_key_show, manage_key_who,
-	manage_key_remove, manage_key_csr, manage_reload;
+	manage_key_remove, manage_key_csr, manage_key_check, manage_reload;
 
 /* Answers with JSON, which must fit into a message; more: as the text reply has it. */
 void manage_answer_text(struct server *s, struct conn *c, const struct tpmpsk_header *h, bool more,

@@ -36,6 +36,7 @@ static const struct request_type {
 	{ TPMPSK_OP_KEY_DENY, ADMINS, manage_key_who },
 	{ TPMPSK_OP_KEY_REMOVE, ADMINS, manage_key_remove },
 	{ TPMPSK_OP_KEY_CSR, ADMINS, manage_key_csr },
+	{ TPMPSK_OP_KEY_CHECK, ADMINS, manage_key_check },
 	{ TPMPSK_OP_RELOAD, ADMINS, manage_reload },
 };
 

@@ -36,8 +36,10 @@ struct command {
 
 extern const struct command commands_key[];         /* command_key.c; each ends with a NULL name */
 extern const struct command commands_list[];        /* command_list.c */
+extern const struct command commands_bench[];       /* command_bench.c */
 extern const struct command commands_certificate[]; /* command_certificate.c */
 extern const struct command commands_derive[];      /* command_derive.c */
+extern const struct command commands_doctor[];      /* command_doctor.c */
 extern const struct command commands_metrics[];     /* command_metrics.c */
 extern const struct command commands_reference[];   /* command_reference.c */
 extern const struct command commands_status[];      /* command_status.c */
@@ -68,7 +70,10 @@ enum exit_code ask(struct invocation *call, struct exchange *x, int encoded, boo
 /* What the daemon says of the key named by the first argument; the caller puts the object. */
 enum exit_code ask_show(struct invocation *call, struct json_object **ret);
 
-/* The same without a word: 0 or TPMPSK_ERR_*, and what the daemon said in x->reply.error. */
+/* All keys that the daemon has, an array; the caller puts it. */
+enum exit_code ask_keys(struct invocation *call, struct json_object **ret);
+
+/* The same as ask() without a word: 0 or TPMPSK_ERR_*, and what the daemon said in x->reply.error. */
 int ask_quietly(struct invocation *call, struct exchange *x, int encoded, bool idempotent)
 	__attribute__((warn_unused_result));
 /* Tells what ask_quietly() returned; e may be NULL. */

@@ -282,6 +282,22 @@ static enum exit_code run_remove(struct invocation *call)
 		false);
 }
 
+static enum exit_code run_check(struct invocation *call)
+{
+	_cleanup_(exchange_freep) struct exchange *x = exchange_new();
+	struct tpmpsk_key_name m = { 0 };
+	enum exit_code code = write_name(call, m.name);
+
+	if (code == EXIT_DONE)
+		code = ask(call, x,
+			tpmpsk_key_name_encode(0, TPMPSK_OP_KEY_CHECK, &m, x->packet,
+				sizeof(x->packet), &x->len),
+			true);
+	if (code == EXIT_DONE)
+		printf("%s: the TPM loads it\n", m.name);
+	return code;
+}
+
 #define ALLOW_NOTES                                                                                \
 	"--allow takes several at once: --allow user:a user:b. For session-identity and\n"         \
 	"certificate-verify, :client or :server may stand behind each: in that role only."
@@ -336,6 +352,8 @@ const struct command commands_key[] = {
 		"WHO as 'key show' has it; without its role, it is all roles. It holds from the\n"
 		"next request on.",
 		run_deny },
+	{ "key check", "NAME", 1, 1, { NULL, NULL }, "Has the TPM load a key, to prove that it works",
+		"Nothing is derived.", run_check },
 	{ "key remove", "NAME", 1, 1, { NULL, NULL }, "Removes a key for good", NULL, run_remove },
 	{ 0 },
 };

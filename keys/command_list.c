@@ -89,9 +89,9 @@ static enum exit_code ask_page(struct invocation *call, struct json_object *keys
 	return EXIT_DONE;
 }
 
-static enum exit_code run_list(struct invocation *call)
+enum exit_code ask_keys(struct invocation *call, struct json_object **ret)
 {
-	_cleanup_(json_freep) struct json_object *keys = json_object_new_array();
+	struct json_object *keys = json_object_new_array();
 	struct tpmpsk_key_list next = { 0 };
 	enum exit_code code;
 	bool more;
@@ -99,6 +99,18 @@ static enum exit_code run_list(struct invocation *call)
 	do
 		code = ask_page(call, keys, &next, &more);
 	while (code == EXIT_DONE && more);
+	if (code == EXIT_DONE)
+		*ret = keys;
+	else
+		json_object_put(keys);
+	return code;
+}
+
+static enum exit_code run_list(struct invocation *call)
+{
+	_cleanup_(json_freep) struct json_object *keys = NULL;
+	enum exit_code code = ask_keys(call, &keys);
+
 	if (code != EXIT_DONE)
 		return code;
 	if (options_get(&call->options, "--json"))

@@ -22,7 +22,8 @@ static const struct option common_options[] = {
 };
 
 static const struct command *const tables[] = { commands_status, commands_top, commands_metrics,
-	commands_key, commands_list, commands_certificate, commands_derive, commands_reference };
+	commands_doctor, commands_bench, commands_key, commands_list, commands_certificate,
+	commands_derive, commands_reference };
 
 #define FOR_EACH_COMMAND(c)                                                                        \
 	for (size_t t_ = 0; t_ < sizeof(tables) / sizeof(tables[0]); t_++)                         \

@@ -15,8 +15,8 @@ with()
 }
 
 it "prints its version" prints '^tpm-psk [0-9]+\.[0-9]+\.[0-9]+$' psk --version
-for command in status top metrics reload "key import" "key generate" "key adopt" "key list" "key show" "key allow" "key deny" \
-	"key remove" derive; do
+for command in status top metrics doctor bench reload "key import" "key generate" "key adopt" "key list" "key show" "key allow" "key deny" \
+	"key remove" "key check" derive; do
 	# shellcheck disable=SC2086
 	it "has help for $command" prints "^usage: tpm-psk $command" psk $command --help
 	it "names $command in its help" prints "^  $command " psk --help

@@ -386,6 +386,11 @@ static int write_show(uint8_t *buf, size_t cap, size_t *ret_len)
 	return write_key_name(TPMPSK_OP_KEY_SHOW, buf, cap, ret_len);
 }
 
+static int write_check(uint8_t *buf, size_t cap, size_t *ret_len)
+{
+	return write_key_name(TPMPSK_OP_KEY_CHECK, buf, cap, ret_len);
+}
+
 static int write_remove(uint8_t *buf, size_t cap, size_t *ret_len)
 {
 	return write_key_name(TPMPSK_OP_KEY_REMOVE, buf, cap, ret_len);
@@ -571,6 +576,7 @@ const struct sample samples[] = {
 	{ "deny", TPMPSK_OP_KEY_DENY, 0, { { 8, 1 }, { BEHIND_NAME, 2 } }, write_deny,
 		rewrite_key_who },
 	{ "remove", TPMPSK_OP_KEY_REMOVE, 0, { { 8, 1 } }, write_remove, rewrite_key_name },
+	{ "check", TPMPSK_OP_KEY_CHECK, 0, { { 8, 1 } }, write_check, rewrite_key_name },
 	{ "csr", TPMPSK_OP_KEY_CSR, 0, { { 8, 1 }, { BEHIND_NAME, 2 } }, write_csr, rewrite_csr },
 	{ "bytes reply", REPLY(TPMPSK_OP_KEY_CSR), 0, { { 8, 2 } }, write_blob_reply,
 		rewrite_blob_reply },
