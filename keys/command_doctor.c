@@ -143,7 +143,7 @@ static int run_check(const char *path, char **ret_why)
 	text[strcspn(text, "\n")] = '\0';
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 127)
 		return -ENOENT;
-	*ret_why = text_escape(text);
+	*ret_why = text_escape(text + (strncmp(text, "tpm-pskd: ", 10) == 0 ? 10 : 0));
 	return WEXITSTATUS(status) != 0;
 }
 

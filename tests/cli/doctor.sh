@@ -157,7 +157,6 @@ lock()
 	tpm2_dictionarylockout -T "$tcti" --setup-parameters --max-tries=2 --recovery-time=1000 --lockout-recovery-time=1000 &&
 		tpm2_createprimary -T "$tcti" -Q -C o -p secret -c "$scene/locked.ctx" &&
 		! tpm2_create -T "$tcti" -Q -C "$scene/locked.ctx" -P "$1" -u "$scene/u" -r "$scene/r" 2>/dev/null
-
 }
 lock wrong
 it "counts wrong passwords" finds note lockout '1 of 2 wrong passwords'
