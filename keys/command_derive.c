@@ -379,7 +379,8 @@ const struct command commands_derive[] = {
 		"Asks for the secret of one session and prints it in hex, behind the session "
 		"identity if one was made; or for a signature",
 		"--identity is the key's; for --role server, the session identity that the client\n"
-		"sent. That is accepted once, or again with the same --handshake.",
+		"sent. That is accepted once, or again with the same --handshake.\n"
+		"This is for trying a key: while it runs, others can read what is given here.",
 		run_derive },
 	{ 0 },
 };
