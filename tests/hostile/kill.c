@@ -11,11 +11,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +101,7 @@ static int change_key(unsigned key, uint8_t opcode)
 /* In a child: changes that follow from what is there, one after the other, until the daemon is gone. */
 static void change_keys(void)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		unsigned key = randombytes_uniform(KEYS), what = randombytes_uniform(3);
 		struct state s = shared->is[key];

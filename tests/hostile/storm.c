@@ -8,10 +8,12 @@
 
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,6 +83,7 @@ static void client(unsigned id)
 {
 	struct tpmpsk *handle;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (tpmpsk_open(&handle, scene.socket) < 0)
 		_exit(3);
 	tally->open++;

@@ -5,10 +5,12 @@
 #include "tests/swtpm/scene.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,6 +64,7 @@ static void swarm(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		_exit(2);
 	raw_become(STRANGER, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* behind the change of user, which takes it back */
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		if (raw_connect(scene.socket) >= 0)
 			tally->open++;
