@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define ROUNDS_MAX 50
-#define COUNT_MIN 100
+#define COUNT_MIN 10
 
 struct options {
 	unsigned rounds;

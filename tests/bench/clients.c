@@ -53,7 +53,7 @@ enum {
 	SPI,
 	RAW_I2C = SPI + 3,
 	I2C,
-	PROCESSES = I2C + 2,
+	PROCESSES,
 	THREADS,
 	N_ROWS,
 };
@@ -115,8 +115,7 @@ static const struct bench_row rows[N_ROWS] = {
 	[RAW_I2C] = { .name = "40 ms a command, raw ESYS loop",
 		RAW(.session = true, .latency_us = I2C_US),
 		.share = I2C_SHARE },
-	I2C_ROW(0, 1),
-	I2C_ROW(1, 32),
+	I2C_ROW(0, 32),
 	[PROCESSES] = { .name = "16 processes", THROUGH(.session = true, .clients = 16) },
 	[THREADS] = { .name = "16 threads on one handle",
 		THROUGH(.session = true, .clients = 1, .threads = 16),

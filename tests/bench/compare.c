@@ -400,7 +400,7 @@ int main(int argc, char **argv)
 			.about = "tpm-pskd beside what one would use instead, on software "
 				 "TPMs of their own.",
 			.what = "HMACs",
-			.n = 2000,
+			.n = 1600,
 			.n_rows = N_ROWS,
 			.rows = rows },
 		argc, argv);

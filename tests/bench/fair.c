@@ -30,7 +30,7 @@
 #define FLOOD_REQUESTS 100000
 
 struct how {
-	unsigned flood_keys; /* 0: nobody floods */
+	unsigned flood_keys;
 };
 
 static void sleep_until(uint64_t ns)
@@ -140,30 +140,28 @@ static int make_keys(struct scene *scene, unsigned flood_keys)
 static int measure_scene(struct scene *scene, struct slow *slow, const struct how *how, size_t n,
 	struct bench_result *ret)
 {
-	pid_t pid = 0;
+	pid_t pid;
 	int r;
 
 	r = make_keys(scene, how->flood_keys);
 	if (r < 0)
 		return r;
 	slow_set(slow, COMMAND_US);
-	if (how->flood_keys > 0) {
-		pid = fork();
-		if (pid < 0)
-			return -errno;
-		if (pid == 0)
-			flood(scene, how);
-		r = wait_for_flood(pid, slow);
-	}
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		flood(scene, how);
+	r = wait_for_flood(pid, slow);
+	if (r == -EPIPE)
+		return r; /* and it is reaped */
 	if (r == 0)
 		r = crew_run(1, n, ask_calmly, scene, ret);
 	/* One that has ended by itself was no flood. */
-	if (pid > 0 && r == 0 && waitpid(pid, NULL, WNOHANG) != 0)
-		return -EPIPE;
-	if (pid > 0 && r != -EPIPE) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	if (waitpid(pid, NULL, WNOHANG) == pid)
+		return r < 0 ? r : -EIO;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	return r;
 }
 
@@ -210,7 +208,6 @@ static int measure_command(const void *context, size_t n, struct bench_result *r
 
 enum {
 	COMMAND,
-	ALONE,
 	LOADED,
 	NOT_LOADED,
 	N_ROWS,
@@ -218,11 +215,6 @@ enum {
 
 static const struct bench_row rows[N_ROWS] = {
 	[COMMAND] = { .name = "one TPM command, 8 ms", .measure = measure_command },
-	[ALONE] = { .name = "every 50 ms, nobody else",
-		.measure = measure,
-		.how = &(const struct how){ 0 },
-		.base = &rows[COMMAND],
-		.p99_max = 2 },
 	[LOADED] = { .name = "every 50 ms, another floods on a loaded key",
 		.measure = measure,
 		.how = &(const struct how){ 1 },
@@ -242,7 +234,7 @@ int main(int argc, char **argv)
 			.about = "How long one user waits while another floods the daemon; "
 				 "as root.",
 			.what = "derivations",
-			.n = 100,
+			.n = 80,
 			.n_rows = N_ROWS,
 			.rows = rows },
 		argc, argv);

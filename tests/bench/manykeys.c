@@ -49,7 +49,15 @@ static int write_key(const struct manykeys *m, size_t i)
 	return r < 0 ? r : write_file(m, i, "json", policy);
 }
 
-static int make_keys(struct manykeys *m)
+/* A copy of the first key. */
+static int copy_key(struct manykeys *m, size_t i)
+{
+	const struct keyfile_object *o = &m->files[0].objects[0];
+
+	return keyfile_add(&m->files[i], o->parent, o->pub, o->pub_len, o->priv, o->priv_len);
+}
+
+static int make_keys(struct manykeys *m, bool one_secret)
 {
 	const struct tpm_options options = { .tcti = m->scene.tpm.tcti };
 	struct tpm *tpm;
@@ -63,8 +71,11 @@ static int make_keys(struct manykeys *m)
 		char secret[32];
 		size_t len = secret_of(i, secret);
 
-		r = tpm_create_hmac(
-			tpm, TPMPSK_DIGEST_SHA256, (const uint8_t *)secret, len, &m->files[i]);
+		if (one_secret && i > 0)
+			r = copy_key(m, i);
+		else
+			r = tpm_create_hmac(tpm, TPMPSK_DIGEST_SHA256, (const uint8_t *)secret, len,
+				&m->files[i]);
 		if (r == 0)
 			r = write_key(m, i);
 	}
@@ -72,7 +83,7 @@ static int make_keys(struct manykeys *m)
 	return r;
 }
 
-int manykeys_init(struct manykeys *m, size_t n, const char *config)
+int manykeys_init(struct manykeys *m, size_t n, bool one_secret, const char *config)
 {
 	int r;
 
@@ -84,7 +95,7 @@ int manykeys_init(struct manykeys *m, size_t n, const char *config)
 			&(struct scene_options){
 				.config = config, .tcti = m->slow.tcti, .no_daemon = true });
 	if (r == 0)
-		r = make_keys(m);
+		r = make_keys(m, one_secret);
 	if (r < 0)
 		manykeys_done(m);
 	return r;

@@ -23,8 +23,11 @@ struct manykeys {
 	struct keyfile *files;
 };
 
-/* config: fields over the usual ones, a JSON object. The daemon is not running yet. */
-int manykeys_init(struct manykeys *m, size_t n, const char *config)
+/*
+ * config: fields over the usual ones, a JSON object. one_secret: all keys are the TPM's first one
+ * under names of their own, where nothing but their number counts. The daemon is not running yet.
+ */
+int manykeys_init(struct manykeys *m, size_t n, bool one_secret, const char *config)
 	__attribute__((warn_unused_result));
 /* Takes a zeroed struct. */
 void manykeys_done(struct manykeys *m);

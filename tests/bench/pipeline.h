@@ -25,6 +25,11 @@ struct pipeline_calls {
 	/* Whether this is the right answer to it. */
 	bool (*check)(void *context, size_t number, const struct tpmpsk_derived *answer);
 	void *context;
+	/*
+	 * So many requests more, which are answered after the clock was stopped, and which keep the
+	 * queue as full until then as it was before.
+	 */
+	size_t tail;
 };
 
 struct pipeline {
@@ -40,8 +45,8 @@ int pipeline_init(struct pipeline *p, const char *socket, unsigned connections, 
 void pipeline_done(struct pipeline *p);
 
 /*
- * Requests first to first + n - 1. ns[i] becomes the latency of request first + i. -EPROTO: a
- * refusal or a wrong answer.
+ * Requests first to first + n + tail - 1. ns[i] becomes the latency of request first + i, and
+ * *ret_total_ns the time until n were answered. -EPROTO: a refusal or a wrong answer.
  */
 int pipeline_run(struct pipeline *p, const struct pipeline_calls *calls, size_t first, size_t n,
 	uint64_t *ns, uint64_t *ret_total_ns) __attribute__((warn_unused_result));

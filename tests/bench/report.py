@@ -32,9 +32,24 @@ def target(row):
     return ", ".join(words), ok
 
 
+def figures(bench):
+    print(f"\n## {bench['bench']}\n\n| | | at most |\n|---|---|---|")
+    for f in bench["figures"]:
+        note = " **missed**" if over(f) else ""
+        most = f"{f['max']:.0f}" if "max" in f else ""
+        print(f"| {f['name'].strip()} | {f['value']:.0f} {f['unit']} | {most}{note} |")
+
+
+def over(figure):
+    return "max" in figure and figure["value"] > figure["max"]
+
+
 def markdown(paths):
     for path in paths:
         bench = load(path)
+        if "figures" in bench:
+            figures(bench)
+            continue
         print(f"\n## {bench['bench']}\n\n{bench['rounds']} rounds of {bench['count']}; medians\n")
         print("| | a second | p50 µs | p99 µs | |\n|---|---|---|---|---|")
         for row in bench["rows"]:
@@ -52,7 +67,11 @@ def plot(path, prefix):
 
 
 def missed(paths):
-    print(sum(not target(row)[1] for path in paths for row in load(path)["rows"]))
+    n = 0
+    for bench in map(load, paths):
+        n += sum(not target(row)[1] for row in bench.get("rows", []))
+        n += sum(map(over, bench.get("figures", [])))
+    print(n)
 
 
 if __name__ == "__main__":

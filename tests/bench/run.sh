@@ -16,7 +16,7 @@ usage: tests/bench/run.sh [--save] [--rounds N] [BENCH...]
 END
 }
 
-benches="compare clients fair zipf reload"
+benches="compare clients fair many reload memory"
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd) || exit 1
 cd "$root" || exit 1
 . examples/debian-packages.sh

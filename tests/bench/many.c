@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * zipf - ten thousand keys, asked for by a Zipf law (s = 1): the daemon, with 1, 16 and 256 requests
+ * many - many keys and many connections.
+ *
+ * Ten thousand keys, asked for by a Zipf law (s = 1): the daemon, with 1, 16 and 256 requests
  * outstanding, beside a loop that loads the key, uses it and flushes it; on a TPM as fast as swtpm
- * is, and on one where a load costs ten HMACs.
+ * is, and on one where a load costs ten HMACs. Then what it costs that there are keys and
+ * connections which nobody uses.
  *
  * Each answer is checked, so an answer `deadline` or `busy` ends the bench.
  */
@@ -15,6 +18,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #define KEYS 10000
 #define SEQUENCE_MAX 100000
@@ -23,13 +27,19 @@
 #define DEAR_HMAC_US 150
 #define DEAR_LOAD_US 2500
 
+#define CONFIG "{\"audit\":\"off\",\"limits\":{\"connections\":2048,\"connections_per_user\":2048}}"
+#define IDLE_MAX 1000
+
 struct how {
 	unsigned connections, depth;
-	bool dear; /* loads cost ten HMACs */
+	bool dear;       /* loads cost ten HMACs */
+	unsigned in_use; /* so many keys, one after the other; 0: by the Zipf law */
+	bool few;        /* there are only ten keys */
+	unsigned idle;   /* so many connections besides, which ask for nothing */
 };
 
 /* Made by the first row that needs them: they are the same for all. */
-static struct manykeys keys;
+static struct manykeys keys, ten;
 static uint16_t sequence[SEQUENCE_MAX]; /* which key is asked for */
 
 static int compare_weight(const void *key, const void *element)
@@ -61,14 +71,17 @@ static void draw(void)
 
 static int prepare(size_t n)
 {
-	if (n + n / 10 > SEQUENCE_MAX)
+	int r;
+
+	if (n + n / 10 + PIPELINE_CONNECTIONS_MAX * PIPELINE_DEPTH_MAX > SEQUENCE_MAX)
 		return -E2BIG;
 	if (keys.n > 0)
 		return 0;
 	if (sodium_init() < 0)
 		return -EIO;
 	draw();
-	return manykeys_init(&keys, KEYS, "{\"audit\":\"off\"}");
+	r = manykeys_init(&keys, KEYS, false, CONFIG);
+	return r < 0 ? r : manykeys_init(&ten, 10, false, CONFIG);
 }
 
 static void set_latency(bool dear)
@@ -77,54 +90,80 @@ static void set_latency(bool dear)
 	keys.slow.shared->load_us = dear ? DEAR_LOAD_US : 0;
 }
 
+static size_t key_of(const struct how *how, size_t number)
+{
+	return how->in_use > 0 ? number % how->in_use : sequence[number];
+}
+
 static void ask(void *context, size_t number, struct tpmpsk_derive *ret)
 {
-	(void)context;
-	manykeys_ask(sequence[number], number, ret);
+	manykeys_ask(key_of(context, number), number, ret);
 }
 
 static bool check(void *context, size_t number, const struct tpmpsk_derived *answer)
 {
-	(void)context;
-	return manykeys_check(sequence[number], number, answer);
+	return manykeys_check(key_of(context, number), number, answer);
 }
 
-static int drive(const struct how *how, size_t n, uint64_t *ns, struct bench_result *ret)
+static int drive(
+	const struct how *how, const char *socket, size_t n, uint64_t *ns, struct bench_result *ret)
 {
-	const struct pipeline_calls calls = { ask, check, NULL };
+	struct pipeline_calls calls = { ask, check, (void *)how };
+	size_t tail = how->connections * how->depth;
 	struct pipeline p;
 	uint64_t total;
 	int r;
 
-	r = pipeline_init(&p, keys.scene.socket, how->connections, how->depth);
+	r = pipeline_init(&p, socket, how->connections, how->depth);
 	if (r < 0)
 		return r;
 	set_latency(how->dear);
 	r = pipeline_run(&p, &calls, 0, n / 10, ns, &total);
+	calls.tail = tail;
 	if (r == 0)
 		r = pipeline_run(&p, &calls, n / 10, n, ns, &total);
 	if (r == 0)
-		bench_summarise(ns, n, total, ret);
+		bench_summarise(ns, n + tail, total / n * (n + tail), ret);
 	set_latency(false);
 	pipeline_done(&p);
 	return r;
 }
 
+static int connect_idle(const char *socket, struct pipeline *idle, unsigned n, unsigned *ret_done)
+{
+	int r = 0;
+
+	for (*ret_done = 0; r == 0 && n > 0; n -= n < 100 ? n : 100) {
+		r = pipeline_init(&idle[*ret_done], socket, n < 100 ? n : 100, 1);
+		if (r == 0)
+			++*ret_done;
+	}
+	return r;
+}
+
 static int measure_daemon(const void *context, size_t n, struct bench_result *ret)
 {
-	uint64_t *ns = calloc(n, sizeof(*ns));
+	const struct how *how = context;
+	struct scene *scene = how->few ? &ten.scene : &keys.scene;
+	struct pipeline idle[IDLE_MAX / 100];
+	uint64_t *ns = calloc(n + how->connections * how->depth, sizeof(*ns));
+	unsigned n_idle = 0;
 	int r;
 
 	if (!ns)
 		return -ENOMEM;
 	r = prepare(n);
 	if (r == 0)
-		r = scene_start(&keys.scene);
+		r = scene_start(scene);
 	if (r == 0) {
-		r = drive(context, n, ns, ret);
+		r = connect_idle(scene->socket, idle, how->idle, &n_idle);
 		if (r == 0)
-			r = scene_stop(&keys.scene, NULL);
-		scene_kill(&keys.scene);
+			r = drive(how, scene->socket, n, ns, ret);
+		while (n_idle > 0)
+			pipeline_done(&idle[--n_idle]);
+		if (r == 0)
+			r = scene_stop(scene, NULL);
+		scene_kill(scene);
 	}
 	free(ns);
 	return r;
@@ -192,9 +231,11 @@ enum {
 	MANY,
 	DEAR_HMAC,
 	DEAR_LOOP,
-	DEAR_ONE,
-	DEAR_SIXTEEN,
 	DEAR_MANY,
+	KEYS_10,
+	KEYS_10000,
+	IDLE_1,
+	IDLE_1000,
 	N_ROWS,
 };
 
@@ -229,22 +270,35 @@ static const struct bench_row rows[N_ROWS] = {
 		HOW(measure_loop, .dear = true),
 		.share = DEAR_SHARE,
 		.base = &rows[DEAR_HMAC] },
-	[DEAR_ONE] = { .name = "dear loads, tpm-pskd, 1 outstanding",
-		HOW(measure_daemon, 1, 1, true),
-		.share = DEAR_SHARE,
-		.base = &rows[DEAR_LOOP],
-		.ratio_min = 1 },
-	[DEAR_SIXTEEN] = { .name = "dear loads, tpm-pskd, 16 outstanding",
-		HOW(measure_daemon, 16, 1, true),
-		.share = DEAR_SHARE,
-		.base = &rows[DEAR_LOOP],
-		.ratio_min = 1 },
 	[DEAR_MANY] = { .name = "dear loads, tpm-pskd, 256 outstanding",
 		HOW(measure_daemon, 64, 4, true),
 		.share = DEAR_SHARE,
 		.base = &rows[DEAR_LOOP],
 		.ratio_min = 1.5 },
+	[KEYS_10] = { .name = "10 keys, all in use",
+		HOW(measure_daemon, 8, 1, .in_use = 10, .few = true) },
+	[KEYS_10000] = { .name = "10,000 keys, ten in use",
+		HOW(measure_daemon, 8, 1, .in_use = 10),
+		.base = &rows[KEYS_10],
+		.ratio_min = 0.95 },
+	[IDLE_1] = { .name = "1 idle connection",
+		HOW(measure_daemon, 8, 1, .in_use = 1, .few = true, .idle = 1),
+		.share = 2 },
+	[IDLE_1000] = { .name = "1,000 idle connections",
+		HOW(measure_daemon, 8, 1, .in_use = 1, .few = true, .idle = 1000),
+		.share = 2,
+		.base = &rows[IDLE_1],
+		.ratio_min = 0.95 },
 };
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int main(int argc, char **argv)
 {
@@ -252,6 +306,7 @@ int main(int argc, char **argv)
 
 	/* Before the first ESYS call: making keys has it complain, on purpose (daemon/tpm_create.c). */
 	setenv("TSS2_LOG", "all+none", 1);
+	raise_descriptor_limit();
 	status = bench_main(&(const struct bench){ .name = "zipf",
 				    .about = "Ten thousand keys, asked for by a Zipf law.",
 				    .what = "derivations",
@@ -261,5 +316,6 @@ int main(int argc, char **argv)
 		argc, argv);
 
 	manykeys_done(&keys);
+	manykeys_done(&ten);
 	return status;
 }
