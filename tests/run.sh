@@ -95,7 +95,7 @@ run_script()
 if ! need_packages gcc libc6-dev clang libclang-rt-14-dev meson ninja-build pkg-config python3 procps \
 	libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev \
 	libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev libwolfssl-dev openssl stunnel4 mosquitto \
-	mosquitto-clients swtpm libtpms-dev systemd shellcheck tpm2-tools scdoc groff-base; then
+	mosquitto-clients swtpm libtpms-dev systemd shellcheck tpm2-tools scdoc groff-base zsh; then
 	[ "$(id -u)" -eq 0 ] && fail "packages" && end
 	exit 1
 fi

@@ -17,7 +17,7 @@ installed()
 	}
 	(cd "$scene/root" && find . -type f | sort)
 	for file in sbin/tpm-pskd bin/tpm-psk include/tpmpsk.h include/tpmpsk-gnutls.h libtpmpsk.so.0 libtpmpsk-gnutls.so.0 \
-		man8/tpm-pskd.8 man3/tpmpsk.3 pkgconfig/libtpmpsk.pc pkgconfig/libtpmpsk-gnutls.pc tpm-pskd.service tpm-pskd.socket; do
+		completions/tpm-psk site-functions/_tpm-psk man8/tpm-pskd.8 man3/tpmpsk.3 pkgconfig/libtpmpsk.pc pkgconfig/libtpmpsk-gnutls.pc tpm-pskd.service tpm-pskd.socket; do
 		find "$scene/root" -path "*/$file" | grep -q . || { echo "no $file"; return 1; }
 	done
 }
