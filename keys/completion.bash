@@ -51,7 +51,7 @@ _tpm_psk_keys()
 
 _tpm_psk()
 {
-	local tpm_psk=${COMP_WORDS[0]} current previous option= word
+	local tpm_psk=${COMP_WORDS[0]} current option='' word
 	local -a command=() arguments=()
 
 	# ':' and '=' part words for the shell; we want user:NAME as one.
@@ -60,20 +60,19 @@ _tpm_psk()
 	read -ra words <<<"$line"
 	[[ $line == *[[:space:]] ]] && words+=("")
 	current=${words[-1]}
-	previous=${words[-2]-}
 
 	local i
 	for ((i = 1; i < ${#words[@]} - 1; i++)); do
 		word=${words[i]}
 		case $word in
-		--*=*) option= ;;
+		--*=*) option='' ;;
 		--*)
-			option=
+			option=''
 			! _tpm_psk_takes "$word" "${command[@]}" || option=$word
 			;;
 		*)
 			if [[ -n $option && $option != --allow ]]; then
-				option=
+				option=''
 			elif [[ -n $option ]]; then
 				:
 			elif [[ ${#command[@]} -eq 0 || ${command[*]} == key ]]; then

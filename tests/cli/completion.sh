@@ -74,6 +74,4 @@ tpm-psk key
 adopt +-- Takes
 tpm-psk 
 doctor +-- Looks
-tpm-psk key show 
-(?s)show .*web
 EOF
