@@ -64,7 +64,7 @@ make_build_root()
 # A small system with systemd, udev and a software TPM. What the packages depend on is fetched, but not installed.
 make_test_root()
 {
-	make_root "test" minbase systemd,systemd-sysv,udev,dbus,swtpm \
+	make_root "test" minbase systemd,systemd-sysv,udev,dbus,logrotate,swtpm \
 		--customize-hook="mkdir -p \"\$1/needs\" && cp \"$work\"/packages/*.deb \"\$1/needs/\"" \
 		--customize-hook='chroot "$1" sh -c "apt-get -qq -y --download-only install /needs/libtpmpsk0_*.deb \
 			/needs/libtpmpsk-gnutls0_*.deb /needs/tpm-pskd_*.deb"' \

@@ -111,9 +111,15 @@ as()
 	runuser -u "$user" -- "$@"
 }
 
+# set_field FIELD STRING: in the configuration.
+set_field()
+{
+	sed -i "s|\"$1\": \"[^\"]*\"|\"$1\": \"$2\"|" $config && grep -qF "\"$1\": \"$2\"" $config
+}
+
 configure()
 {
-	sed -i "s|\"tcti\": \"[^\"]*\"|\"tcti\": \"$1\"|" $config && grep -qF "\"tcti\": \"$1\"" $config
+	set_field tcti "$1"
 }
 
 uses_tcti()
@@ -335,6 +341,43 @@ audited_denial()
 	logged _SYSTEMD_UNIT tpm-pskd.service "\"uid\":$(id -u carol),.*\"request\":\"derive\".*\"status\":\"denied\""
 }
 
+# The unit of whoever asked, from /proc, which the daemon's own unit must leave it.
+audits_unit()
+{
+	systemd-run --quiet --wait --unit=alice-at-work --property=User=alice \
+		/usr/bin/tpm-psk derive --identity Client1 --purpose session-identity --role client &&
+		logged _SYSTEMD_UNIT tpm-pskd.service '"unit":"alice-at-work.service"'
+}
+
+found_by_field()
+{
+	documented "journalctl SYSLOG_IDENTIFIER=tpm-pskd TPM_PSKD_STATUS=denied" | grep "\"uid\":$(id -u carol)"
+}
+
+audits_to_journal()
+{
+	set_field audit journal && systemctl reload tpm-pskd.service && eventually audits_to_journal_now
+}
+
+# The reload is over when the daemon says so, which is a little later.
+audits_to_journal_now()
+{
+	denied carol && found_by_field
+}
+
+in_file()
+{
+	denied carol && grep "\"uid\":$(id -u carol).*denied" /var/log/tpm-pskd/audit.log
+}
+
+audits_to_file()
+{
+	set_field audit /var/log/tpm-pskd/audit.log && systemctl reload tpm-pskd.service && eventually in_file &&
+		[ "$(stat -c '%a %U' /var/log/tpm-pskd/audit.log)" = "600 tpm-pskd" ] &&
+		logrotate -f /etc/logrotate.d/tpm-pskd && [ -s /var/log/tpm-pskd/audit.log.1 ] && eventually in_file &&
+		set_field audit stderr && systemctl reload tpm-pskd.service
+}
+
 # What the daemon itself complains of. A container cannot be given more memory to lock than its host allows.
 unworried()
 {
@@ -438,6 +481,7 @@ fi
 it "is enabled" documented "systemctl enable --now tpm-pskd.socket"
 it "listens before it runs" listens 666 root
 it "is started by who asks" documented "tpm-psk status"
+it "is found to be in health" documented "tpm-psk doctor"
 it "runs" documented "systemctl status tpm-pskd.service"
 it "is in the journal" documented "journalctl -u tpm-pskd.service"
 it "has nothing to complain of" unworried
@@ -460,11 +504,14 @@ it "refuses a user in the wrong role" refused unknown-identity bob
 it "says in the journal what it is" documented "journalctl -u tpm-pskd.service -n 20"
 it "says in the journal who got what" audited
 it "says in the journal who got nothing" audited_denial
+it "says in the journal from which unit it was asked" audits_unit
 it "has priorities in the journal" prioritised
 it "has important lines in the journal" documented "journalctl -u tpm-pskd.service -p notice"
 it "is kept from everything else by its unit" confines
 it "fails to reload a wrong configuration, and goes on" reload_fails
 it "reloads" reload_takes
+it "writes its audit to the journal, with fields" audits_to_journal
+it "writes its audit to a file that logrotate takes away" audits_to_file
 it "is killed by the watchdog when it hangs, and starts again" watchdog_kills
 it "has its patience back" patience_is_back
 it "starts again after a kill" survives_kill
