@@ -154,10 +154,10 @@ static int read_mode(void *dst, struct json_object *value, const struct json_fie
 	char shown[TEXT_SHOWN_SIZE];
 
 	(void)field;
-	for (uint8_t mode = 0; mode < N_MODES; mode++) {
+	for (size_t mode = 0; mode < N_MODES; mode++) {
 		if (strcmp(name, mode_names[mode]) != 0)
 			continue;
-		*(int *)dst = mode;
+		*(int *)dst = (int)mode;
 		return 0;
 	}
 	return fail(error, -EBADMSG, "'%s' is not a mode", text_show(shown, name, strlen(name)));

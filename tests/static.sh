@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# tests/static.sh [CHECK...]: what tools find without a test (shell, cppcheck, analyzer, tidy), and tests under other instruments than in
+# run.sh (tsan, valgrind, coverage). All of them by default, which takes a quarter of an hour. Each finding is mended, or answered where it
+# stands, or its kind is in .clang-tidy or below with the reason. Speaks TAP; exit 0 means that nothing is left.
+set -u
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 1
+cd "$root" || exit 1
+. examples/debian-packages.sh
+
+checks="shell cppcheck analyzer tidy tsan valgrind coverage"
+[ $# -gt 0 ] && checks=$*
+
+need_packages gcc libc6-dev clang clang-tidy cppcheck shellcheck valgrind gcovr meson ninja-build pkg-config python3 \
+	libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev \
+	libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev openssl swtpm tpm2-tools util-linux || exit 1
+unset TPM_PSK_SOCKET NOTIFY_SOCKET JOURNAL_STREAM
+
+# folder NAME OPTION...: build-NAME, with these options.
+folder()
+{
+	name=build-$1
+	shift
+	if [ -e "$name" ]; then
+		meson setup --reconfigure "$name" "$@" >"$name.log" 2>&1
+	else
+		meson setup "$name" "$@" >"$name.log" 2>&1
+	fi || {
+		tail -n 20 "$name.log" >&2
+		return 1
+	}
+	rm -f "$name.log"
+}
+
+check_shell()
+{
+	git ls-files '*.sh' .ci/run | xargs shellcheck -x -s sh -S warning -P SCRIPTDIR
+}
+
+# Lists' macros are its unknownMacro. Ownership that goes into a struct, and memory freed by attribute, are its memleak; outputs that are
+# written on success only its uninitvar: ASan, LSan, UBSan and valgrind look for those.
+check_cppcheck()
+{
+	CC=clang folder tidy -Dtests=disabled &&
+		cppcheck --project=build-tidy/compile_commands.json --enable=warning,performance,portability \
+			--inline-suppr --quiet -j"$(nproc)" --error-exitcode=1 --suppress=missingIncludeSystem \
+			--suppress=unknownMacro --suppress=memleak --suppress=uninitvar --suppress=legacyUninitvar
+}
+
+# gcc 12 loses sight of what goes into structs and lists (malloc-leak), and takes what fail() returns, and assertions, for possibly 0.
+check_analyzer()
+{
+	CC=gcc folder analyzer -Dbuildtype=debugoptimized -Dtests=disabled -Dman=disabled -Dwerror=true \
+		"-Dc_args=['-fanalyzer','-Wno-analyzer-malloc-leak','-Wno-analyzer-null-dereference','-Wno-analyzer-use-of-uninitialized-value']" &&
+		meson compile -C build-analyzer
+}
+
+check_tidy()
+{
+	CC=clang folder tidy -Dtests=disabled && python3 - <<'PYTHON' | xargs -P"$(nproc)" -n4 clang-tidy -p build-tidy --quiet
+import json
+files = {c["file"].removeprefix("../") for c in json.load(open("build-tidy/compile_commands.json"))}
+print(*sorted(f for f in files if f.endswith(".c") and not f.startswith("build")), sep="\n")
+PYTHON
+}
+
+# What is concurrent: loop and TPM thread, and threads that share a handle. Its shadow memory wants addresses that are not random.
+check_tsan()
+{
+	CC=gcc folder tsan -Dbuildtype=debugoptimized -Dtests=enabled -Db_sanitize=thread -Db_lundef=false &&
+		meson compile -C build-tsan &&
+		TSAN_OPTIONS=halt_on_error=1 setarch -R meson test -C build-tsan --no-rebuild --timeout-multiplier 5 --print-errorlogs \
+			hostile-crowd hostile-sessions hostile-garbage 'client-lib handle' 'client-lib async' 'client-lib async_daemon'
+}
+
+# Parsers, codecs and purposes, without a process of their own to look into.
+check_valgrind()
+{
+	folder valgrind -Dbuildtype=debugoptimized -Dtests=enabled && meson compile -C build-valgrind &&
+		meson test -C build-valgrind --no-rebuild --timeout-multiplier 20 --print-errorlogs \
+			--wrap 'valgrind --quiet --trace-children=yes --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite' \
+			'proto reader' 'proto writer' keys-keyfile daemon-purpose daemon-session_identity daemon-policy daemon-config daemon-json
+}
+
+# Of lines: 90 % of the protocol, the key file codec and the purposes, 85 % of all that is ours and runs.
+check_coverage()
+{
+	folder coverage -Dbuildtype=debug -Dtests=enabled -Db_coverage=true && meson compile -C build-coverage || return 1
+	meson test -C build-coverage --no-rebuild --timeout-multiplier 5 --print-errorlogs || return 1
+	gcovr -r . build-coverage --exclude tests --exclude 'build.*' --fail-under-line 85 --print-summary \
+		--gcov-ignore-parse-errors -o build-coverage/coverage.txt &&
+		gcovr -r . build-coverage --filter proto/ --filter keys/keyfile.c --filter daemon/purpose.c --filter daemon/session_identity.c \
+			--filter daemon/kdf.c --filter daemon/key_secrets.c --fail-under-line 90 --print-summary --gcov-ignore-parse-errors -o /dev/null
+}
+
+failed=0
+number=0
+for check in $checks; do
+	number=$((number + 1))
+	if "check_$check" >"build-$check.out" 2>&1; then
+		echo "ok $number - $check"
+		grep '^lines:' "build-$check.out" | sed 's/^/# /'
+	else
+		failed=$((failed + 1))
+		echo "not ok $number - $check"
+		tail -n 60 "build-$check.out" | sed 's/^/# /'
+	fi
+done
+echo "1..$number"
+[ "$failed" -eq 0 ]
