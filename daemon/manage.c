@@ -182,7 +182,7 @@ static enum tpmpsk_status new_signer_fill(uint8_t opcode, const struct tpmpsk_ke
 static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	const struct tpmpsk_key_new *m, struct new_key *ret, char error[POLICY_ERROR_SIZE])
 {
-	char not [KEYSTORE_ERROR_SIZE];
+	char refusal[KEYSTORE_ERROR_SIZE];
 	int r;
 
 	if (!keystore_name_ok(m->name)) {
@@ -193,9 +193,9 @@ static enum tpmpsk_status new_key_fill(const struct server *s, uint8_t opcode,
 	memcpy(ret->name, m->name, sizeof(ret->name));
 	if (policy_parse(m->policy, strlen(m->policy), true, &ret->policy, error) < 0)
 		return TPMPSK_STATUS_MALFORMED;
-	r = keystore_may_add(s->keys, m->name, &ret->policy, not );
+	r = keystore_may_add(s->keys, m->name, &ret->policy, refusal);
 	if (r < 0) {
-		snprintf(error, POLICY_ERROR_SIZE, "%.*s", POLICY_ERROR_SIZE - 1, not );
+		snprintf(error, POLICY_ERROR_SIZE, "%.*s", POLICY_ERROR_SIZE - 1, refusal);
 		return r == -EEXIST ? TPMPSK_STATUS_EXISTS : TPMPSK_STATUS_MALFORMED;
 	}
 	if (opcode != TPMPSK_OP_KEY_IMPORT && key_secrets_import_only(ret->policy.purpose)) {

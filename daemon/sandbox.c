@@ -94,14 +94,15 @@ static int set_limits(void)
 	return setrlimit(RLIMIT_NOFILE, &files) < 0 ? -errno : 0;
 }
 
-int sandbox_enter(const struct config *config, const char *config_path)
+int sandbox_enter(
+	const struct config *config, const char *config_path, struct sandbox_gaps *ret_gaps)
 {
 	bool network = needs_network(config->tcti);
 	int files = 0, calls = 0;
 	int r;
 
 	if (!config->sandbox) {
-		log_warning("sandbox: switched off by the configuration");
+		*ret_gaps = (struct sandbox_gaps){ .off = true };
 		return 0;
 	}
 	lift_memory_limit();
@@ -117,9 +118,16 @@ int sandbox_enter(const struct config *config, const char *config_path)
 	r = r < 0 ? r : files < 0 ? files : calls < 0 ? calls : 0;
 	if (r < 0)
 		return r;
-	if (files == 0)
-		log_notice("sandbox: no Landlock: files are not restricted");
-	if (calls == 0)
-		log_notice("sandbox: no seccomp: system calls are not restricted");
+	*ret_gaps = (struct sandbox_gaps){ .files = files == 0, .calls = calls == 0 };
 	return 0;
+}
+
+void sandbox_log_gaps(const struct sandbox_gaps *gaps)
+{
+	if (gaps->off)
+		log_warning("sandbox: switched off by the configuration");
+	if (gaps->files)
+		log_notice("sandbox: no Landlock: files are not restricted");
+	if (gaps->calls)
+		log_notice("sandbox: no seccomp: system calls are not restricted");
 }

@@ -14,12 +14,22 @@
 
 #include "daemon/config.h"
 
+#include <stdbool.h>
+
+/* What is not in force. */
+struct sandbox_gaps {
+	bool off; /* all of it, by the configuration */
+	bool files, calls;
+};
+
 /*
  * Everything that the configuration names may be used from here on: the TPM and its TCTI (also to connect again), the key directory, the
  * socket's directory, the audit's and the configuration file's. config_path NULL: the default. What the kernel does not have is left
- * out, and the log says what is in force. 0 or -errno: what it has could not be had.
+ * out, and *ret_gaps says so. 0 or -errno: what it has could not be had.
  */
-int sandbox_enter(const struct config *config, const char *config_path)
-	__attribute__((warn_unused_result));
+int sandbox_enter(const struct config *config, const char *config_path,
+	struct sandbox_gaps *ret_gaps) __attribute__((warn_unused_result));
+/* Says what is not in force: of a daemon that serves, and not between the lines of one that does not start. */
+void sandbox_log_gaps(const struct sandbox_gaps *gaps);
 
 #endif

@@ -460,7 +460,7 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 		r = open_listener(s, error);
 	/* Before there is a second thread; and what the TPM is reached by must be within reach from inside, to connect again. */
 	if (r == 0) {
-		r = sandbox_enter(&s->config, config_path);
+		r = sandbox_enter(&s->config, config_path, &s->gaps);
 		if (r < 0)
 			field_error(s, error, "sandbox", "cannot be entered: %s", strerror(-r));
 	}
@@ -575,6 +575,7 @@ int server_run(struct server *s)
 	struct epoll_event events[EVENTS_PER_ROUND];
 
 	s->watchdog_ns = notify_watchdog_ns();
+	sandbox_log_gaps(&s->gaps);
 	log_notice("ready: %zu keys, TPM at %s", keystore_count(s->keys), s->config.tcti);
 	notify_state("READY=1\nSTATUS=Serving.");
 	while (!s->stopping) {

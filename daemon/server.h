@@ -14,6 +14,7 @@
 #include "daemon/limiter.h"
 #include "daemon/list.h"
 #include "daemon/log.h"
+#include "daemon/sandbox.h"
 #include "daemon/secret.h"
 #include "daemon/session.h"
 #include "daemon/stats.h"
@@ -54,6 +55,7 @@ struct server {
 	uint64_t
 		accept_again_ns; /* when accepting, which failed, is tried again; 0 while we accept */
 	bool stopping;
+	struct sandbox_gaps gaps;
 	struct source on_signal, on_listen, on_engine;
 
 	struct list conns;

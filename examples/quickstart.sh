@@ -187,7 +187,7 @@ tokens()
 }
 
 need_packages gcc libc6-dev meson ninja-build pkg-config libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev \
-	libtasn1-6-dev libgnutls28-dev libmicrohttpd-dev libjose-dev swtpm
+	libseccomp-dev libtasn1-6-dev libgnutls28-dev libmicrohttpd-dev libjose-dev swtpm
 
 step "Building (in $build)"
 build_all

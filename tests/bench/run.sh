@@ -45,7 +45,7 @@ while [ $# -gt 0 ]; do
 done
 
 need_packages gcc libc6-dev meson ninja-build pkg-config python3 gnuplot-nox dbus dbus-bin dbus-daemon tpm2-abrmd \
-	libtss2-dev libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 libsodium-dev libjson-c-dev libtasn1-6-dev \
+	libtss2-dev libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev \
 	libgnutls28-dev libcriterion-dev libssl-dev swtpm tpm2-tools || exit 1
 
 if [ -e build-bench/build.ninja ]; then

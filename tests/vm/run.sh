@@ -33,7 +33,7 @@ give_up()
 }
 
 need_packages gcc libc6-dev meson ninja-build pkg-config python3 cpio mmdebstrap qemu-system-x86 swtpm tpm2-tools \
-	libtss2-dev libsodium-dev libjson-c-dev libtasn1-6-dev libgnutls28-dev libcriterion-dev libssl-dev ||
+	libtss2-dev libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev libgnutls28-dev libcriterion-dev libssl-dev ||
 	give_up "packages"
 
 if [ -e "$vm/build/build.ninja" ]; then
