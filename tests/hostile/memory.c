@@ -9,8 +9,11 @@
 #include "tests/hostile/scan.h"
 #include "tests/swtpm/scene.h"
 
+#include "daemon/hash.h"
+#include "daemon/key_secrets.h"
 #include "daemon/session_identity.h"
 
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,16 +43,22 @@
 #define SECRET_SIZE 32
 
 static struct scene scene;
-static uint8_t secrets[4][SECRET_SIZE];
+static uint8_t secrets[7][SECRET_SIZE];
 
 static const struct {
 	const char *name, *identity, *purpose, *mode;
-} keys[4] = {
+} keys[] = {
 	{ "tls12", "Client1", "tls12-session", NULL },
 	{ "strict", "Client1", "session-identity", "strict" },
 	{ "epoch", "Client2", "session-identity", "epoch" },
 	{ "kdf", "Client1", "exporter-kdf", NULL },
+	{ "schedule", "Client1", "tls13-schedule", NULL },
+	{ "master", "Client1", "tls12-master", NULL },
+	{ "imported", "Client1", "psk-import", NULL },
 };
+#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
+#define FIRST_SCHEDULE 4 /* from here on, what the TPM holds is made from the secret */
+static_assert(sizeof(secrets) == N_KEYS * SECRET_SIZE, "a secret for each key");
 
 static void set_up(void)
 {
@@ -60,7 +69,7 @@ static void set_up(void)
 	cr_assert_geq(sodium_init(), 0);
 	cr_assert_eq(
 		scene_init(&scene, &(struct scene_options){ .config = "{\"audit\":\"off\"}" }), 0);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < N_KEYS; i++)
 		cr_assert_eq(getrandom(secrets[i], SECRET_SIZE, 0), SECRET_SIZE);
 }
 
@@ -94,7 +103,7 @@ static void expect_no_key(pid_t pid, const char *when)
 {
 	char what[100];
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < N_KEYS; i++) {
 		snprintf(what, sizeof(what), "%s: the secret of key %s", when, keys[i].name);
 		expect_nowhere(pid, secrets[i], SECRET_SIZE, what);
 	}
@@ -139,7 +148,7 @@ static void import(size_t number)
 
 static void import_all(void)
 {
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < N_KEYS; i++)
 		import(i);
 }
 
@@ -204,21 +213,55 @@ static void end_client(struct client *c)
 Test(memory, of_client_and_daemon_holds_no_session_secret_once_it_was_handed_out)
 {
 	static const char *const what[] = { "tls12-session", "session-identity, strict",
-		"session-identity, epoch", "exporter-kdf" };
-	uint8_t got[4][SECRET_SIZE];
+		"session-identity, epoch", "exporter-kdf", "the handshake secret",
+		"the master secret", "the imported PSK" };
+	uint8_t got[N_KEYS][SECRET_SIZE];
 	pid_t daemon = command_pid(scene.daemon);
 	struct client c;
 
 	import_all();
 	c = start_client();
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < N_KEYS; i++)
 		read_secret(c.out, got[i]);
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < N_KEYS; i++) {
 		expect_nowhere(c.pid, got[i], SECRET_SIZE, what[i]);
 		expect_nowhere(daemon, got[i], SECRET_SIZE, what[i]);
 		expect_nowhere(c.pid, secrets[i], SECRET_SIZE, "in the client: the key's secret");
 	}
 	expect_no_key(daemon, "after derivations");
+	end_client(&c);
+}
+
+/* What lies between a PSK and what the TPM holds, and that itself. */
+static void expect_nothing_between(pid_t daemon, size_t number, enum tpmpsk_purpose purpose)
+{
+	static const uint8_t zeroes[TPMPSK_DIGEST_SIZE_MAX];
+	struct key_secret objects[KEYFILE_OBJECTS_MAX];
+	size_t n = key_secrets_make((uint8_t)purpose, secrets[number], SECRET_SIZE, objects);
+	uint8_t early[TPMPSK_DIGEST_SIZE_MAX];
+
+	/* Not a premaster secret that is longer than that: half of it is zeroes, and the rest is the PSK. */
+	for (size_t i = 0; i < n && objects[i].len <= TPMPSK_DIGEST_SIZE_MAX; i++)
+		expect_nowhere(daemon, objects[i].bytes, objects[i].len, "an object's secret");
+	for (enum tpmpsk_digest d = TPMPSK_DIGEST_SHA256; d < TPMPSK_DIGEST_COUNT; d++) {
+		hash_hmac(d, zeroes, tpmpsk_digest_size(d), secrets[number], SECRET_SIZE, early);
+		expect_nowhere(daemon, early, tpmpsk_digest_size(d), "the early secret");
+	}
+}
+
+Test(memory, of_the_daemon_holds_nothing_of_a_key_schedule)
+{
+	pid_t daemon = command_pid(scene.daemon);
+	uint8_t got[SECRET_SIZE];
+	struct client c;
+
+	import_all();
+	c = start_client();
+	for (size_t i = 0; i < N_KEYS; i++)
+		read_secret(c.out, got);
+	expect_nothing_between(daemon, FIRST_SCHEDULE, TPMPSK_PURPOSE_TLS13_SCHEDULE);
+	expect_nothing_between(daemon, FIRST_SCHEDULE + 1, TPMPSK_PURPOSE_TLS12_MASTER);
+	expect_nothing_between(daemon, FIRST_SCHEDULE + 2, TPMPSK_PURPOSE_PSK_IMPORT);
 	end_client(&c);
 }
 
@@ -285,7 +328,7 @@ Test(memory, of_the_daemon_holds_what_belongs_to_an_epoch_in_locked_pages_only)
 	import_all();
 	before = time(NULL) * 1000 / SESSION_EPOCH_MS;
 	c = start_client();
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < N_KEYS; i++)
 		read_secret(c.out, got);
 	end_client(&c);
 	if (time(NULL) * 1000 / SESSION_EPOCH_MS != before)

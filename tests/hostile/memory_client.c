@@ -12,11 +12,12 @@
 
 #define SECRET_SIZE 32
 
-static uint8_t secret[SECRET_SIZE];
+/* More than SECRET_SIZE bytes are cut. */
+static uint8_t secret[TPMPSK_HASH_SIZE_MAX];
 
 static int hand_on(int r)
 {
-	if (r == 0 && write(STDOUT_FILENO, secret, sizeof(secret)) != (ssize_t)sizeof(secret))
+	if (r == 0 && write(STDOUT_FILENO, secret, SECRET_SIZE) != SECRET_SIZE)
 		r = -1;
 	explicit_bzero(secret, sizeof(secret));
 	return r;
@@ -44,7 +45,16 @@ int main(int argc, char **argv)
 			handle, server, sizeof(server) - 1, name, &name_len, secret));
 	if (r == 0)
 		r = hand_on(tpmpsk_exporter_kdf(handle, identity, sizeof(identity) - 1, random,
-			sizeof(random), secret, sizeof(secret)));
+			sizeof(random), secret, SECRET_SIZE));
+	if (r == 0)
+		r = hand_on(tpmpsk_tls13_handshake_secret(handle, identity, sizeof(identity) - 1,
+			TPMPSK_HASH_SHA256, random, sizeof(random), secret));
+	if (r == 0)
+		r = hand_on(tpmpsk_tls12_master(handle, identity, sizeof(identity) - 1,
+			TPMPSK_HASH_SHA384, random, random, secret));
+	if (r == 0)
+		r = hand_on(tpmpsk_psk_import(handle, identity, sizeof(identity) - 1,
+			TPMPSK_HASH_SHA384, NULL, 0, 0x0304, 2, secret, &name_len));
 	if (r == 0)
 		while (read(STDIN_FILENO, &byte, 1) > 0)
 			continue;
