@@ -13,7 +13,7 @@ handshakes=10
 it "serves threads in TLS 1.3" "$openssl_threads" "$scene/ref.cnf" 1.3 $threads $handshakes 0
 it "serves threads in TLS 1.2" "$openssl_threads" "$scene/ref.cnf" 1.2 $threads $handshakes 0
 it "serves the children of a program without threads" "$openssl_threads" "$scene/ref.cnf" 1.3 0 2 3
-it "serves the children of a program with threads" "$openssl_threads" "$scene/ref.cnf" 1.3 4 $handshakes 3
+it "serves the children of a program that had threads" "$openssl_threads" "$scene/ref.cnf" 1.3 4 $handshakes 3
 if [ -n "$preload" ]; then
 	it "is loaded and unloaded twenty times without a leak" "$openssl_reload" "$scene/ref.cnf" 20
 else
