@@ -3,9 +3,8 @@
  * Signing keys: making them, and signing digests. The keys are not restricted, since what is signed
  * is hashed here: that it is nothing but what a purpose allows is the daemon's part.
  *
- * Commands carry a password, not the session: digest and signature are no secrets, the response's
- * first parameter is of no kind that a session encrypts, and an authorisation that is empty keeps
- * nobody out who has the bus.
+ * Digest and signature are no secrets, and a signature is of no kind that a session encrypts: the
+ * session is used for its HMAC on the response, by which damage on the way shows.
  */
 #include "daemon/tpm_internal.h"
 
@@ -91,9 +90,15 @@ static int encode(
 	return 0;
 }
 
+static void set_encrypt(struct tpm *t, ESYS_TR session, TPMA_SESSION value)
+{
+	if (session != ESYS_TR_PASSWORD)
+		Esys_TRSess_SetAttributes(t->esys, session, value, TPMA_SESSION_ENCRYPT);
+}
+
 /* -EACCES: the key has a password. */
-static int sign(struct tpm *t, ESYS_TR key, enum tpmpsk_scheme scheme, const uint8_t *digest,
-	TPMT_SIGNATURE **ret)
+static int sign(struct tpm *t, ESYS_TR key, ESYS_TR auth, enum tpmpsk_scheme scheme,
+	const uint8_t *digest, TPMT_SIGNATURE **ret)
 {
 	const TPMT_TK_HASHCHECK no_ticket = { .tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL };
 	const TPMT_SIG_SCHEME how = scheme_of(scheme);
@@ -102,10 +107,13 @@ static int sign(struct tpm *t, ESYS_TR key, enum tpmpsk_scheme scheme, const uin
 	int r;
 
 	memcpy(in.buffer, digest, in.size);
-	rc = Esys_Sign(t->esys, key, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &in, &how,
-		&no_ticket, ret);
+	set_encrypt(t, auth, 0);
+	rc = Esys_Sign(t->esys, key, auth, ESYS_TR_NONE, ESYS_TR_NONE, &in, &how, &no_ticket, ret);
+	set_encrypt(t, auth, TPMA_SESSION_ENCRYPT);
 	r = tpm_check(t, rc, "sign");
-	return tpm_rc_is_auth(rc) ? -EACCES : r;
+	if (tpm_rc_is_auth(rc))
+		r = auth == t->session ? tpm_session_check(t) : -EACCES;
+	return r;
 }
 
 struct sign_call {
@@ -129,7 +137,7 @@ static int sign_call(struct tpm *t, void *arg)
 		return r;
 	if (entry->key.scheme != c->scheme)
 		return -EINVAL;
-	r = sign(t, entry->key.handle, c->scheme, c->digest, &signature);
+	r = sign(t, entry->key.handle, tpm_auth(t), c->scheme, c->digest, &signature);
 	if (r == -EACCES)
 		return tpm_refuse_loaded(t, entry);
 	if (r < 0)
@@ -169,7 +177,7 @@ static int check_salt(
 	return -EPROTONOSUPPORT;
 }
 
-/* Signs something and has the TPM verify it. */
+/* Signs something and has the TPM verify it. Without the session, so that a failure is the key's. */
 static int try_key(struct tpm *t, const struct tpm_key *key, const struct tpm_signer *signer)
 {
 	static const char text[] = "tpm-pskd tries a key";
@@ -184,7 +192,7 @@ static int try_key(struct tpm *t, const struct tpm_key *key, const struct tpm_si
 	/* Any digest will do, as long as it is that of nothing a peer would take. */
 	crypto_hash_sha512(digest, (const uint8_t *)text, sizeof(text));
 	memcpy(in.buffer, digest, size);
-	r = sign(t, key->handle, key->scheme, digest, &signature);
+	r = sign(t, key->handle, ESYS_TR_PASSWORD, key->scheme, digest, &signature);
 	if (r < 0)
 		return r;
 	r = encode(signature, key->scheme, encoded, &len);

@@ -217,6 +217,39 @@ Test(tpm_sign, takes_no_key_whose_signature_is_wrong)
 	cr_assert_eq(tpm_stats(bed.tpm)->loaded, 0);
 }
 
+Test(tpm_sign, gives_no_signature_that_was_damaged_on_the_way)
+{
+	make(P256);
+	cr_assert(right(1, P256));
+	tcti_test_inject(bed.tcti, TCTI_TEST_GARBAGE, TPM2_CC_Sign, 0, 1, 0);
+	cr_assert_not(right(1, P256));
+	tpm_bed_open(&bed, true);
+	cr_assert(right(1, P256));
+}
+
+Test(tpm_sign, finds_a_session_that_is_out_of_step)
+{
+	make(P256);
+	cr_assert(right(1, P256));
+	tcti_test_inject(bed.tcti, TCTI_TEST_REPLACE, TPM2_CC_Sign, 0, 1, TPM2_RC_RETRY);
+	cr_assert(right(1, P256));
+	cr_assert(right(1, P256));
+}
+
+Test(tpm_sign, leaves_the_session_as_it_was)
+{
+	struct keyfile mac = { 0 };
+
+	make(P256);
+	tpm_bed_key(&bed, "secret", 6, &mac);
+	for (int i = 0; i < 3; i++) {
+		cr_assert(right(1, P256));
+		cr_assert(tpm_bed_right(&bed, 2, &mac, "secret", 6, "input", 5));
+	}
+	cr_assert_eq(tpm_stats(bed.tpm)->rebuilds, 0);
+	keyfile_done(&mac);
+}
+
 /* What stands in an area, and every way of cutting it: from allocations of exact size. */
 Test(tpm_sign, reads_public_halves_that_are_damaged_without_harm)
 {
