@@ -98,7 +98,8 @@ const struct tpm_stats *tpm_stats(const struct tpm *t);
 void tpm_work_for(struct tpm *t, uint32_t user);
 
 /*
- * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives);
+ * HMAC under an object. id names the object among the loaded ones (unique for as long as t lives;
+ * those of one key are KEYFILE_OBJECTS_MAX in a row, the first of all has 1);
  * the object is loaded when it is not, and the one used least makes room. With the object
  * loaded this is exactly one TPM command. mac has room for TPM_MAC_MAX bytes; in_len is at most
  * TPM_INPUT_MAX.

@@ -58,13 +58,14 @@ struct tpm {
 	ESYS_CONTEXT *esys;
 	bool encrypt_sessions;
 	bool quiet;
-	bool parks; /* the primary key, when it is not needed */
+	bool parks;           /* the primary key, when it is not needed */
 	struct tpm_name name; /* of the primary key, once it was made */
 	ESYS_TR primary;      /* ESYS_TR_NONE while it is parked */
 	TPMS_CONTEXT *parked; /* what it is loaded from again; NULL: it stays where it is */
 	ESYS_TR session; /* with encrypt_sessions false only for the time of a tpm_create_hmac() */
 	uint64_t clock;
-	uint32_t user; /* whom we work for */
+	uint32_t user;    /* whom we work for */
+	uint64_t loading; /* the id of the object that is being loaded, or 0 */
 	struct tpm_loaded loaded[TPM_LOADED_MAX];
 	struct tpm_refused refused;
 	struct tpm_info info;

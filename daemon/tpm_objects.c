@@ -21,8 +21,8 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_sys.h>
 
-#define SPARE_MS 1000  /* a key used within this time is in use */
-#define USES_HALVED 64 /* HMACs between two times that all counts of uses are halved */
+#define SPARE_MS 1000    /* a key used within this time is in use */
+#define USES_HALVED 64   /* HMACs between two times that all counts of uses are halved */
 #define PASSWORD_AREA 13 /* bytes that authorisation by an empty password adds to a command */
 
 static struct tpm_loaded *find_loaded(struct tpm *t, uint64_t id)
@@ -72,12 +72,23 @@ void tpm_work_for(struct tpm *t, uint32_t user)
 	t->user = user;
 }
 
+/* What is not to be evicted as long as there is something else. */
+enum spare {
+	SPARE_OTHERS = 1 << 0,   /* what another user needs at the moment */
+	SPARE_SIBLINGS = 1 << 1, /* the other objects of the key that is being loaded */
+};
+
+static bool are_siblings(uint64_t a, uint64_t b)
+{
+	return (a - 1) / KEYFILE_OBJECTS_MAX == (b - 1) / KEYFILE_OBJECTS_MAX;
+}
+
 /*
- * The key used least lately, and of several the one used longest ago, but not keep; with
- * spare_others, none that another user needs at the moment. By time alone, each key that is asked
- * for once would push out one that is asked for all the time.
+ * The key used least lately, and of several the one used longest ago, but not keep. By time alone,
+ * each key that is asked for once would push out one that is asked for all the time. And where one
+ * handshake needs two objects, by uses alone they would push out each other beside one that was.
  */
-static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, bool spare_others)
+static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, unsigned spare)
 {
 	struct tpm_loaded *found = NULL;
 	int64_t recent = now_ms() - SPARE_MS;
@@ -87,7 +98,9 @@ static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, bool spare_oth
 
 		if (entry->key.handle == ESYS_TR_NONE || entry->key.handle == keep)
 			continue;
-		if (spare_others && entry->user != t->user && entry->used_ms > recent)
+		if (spare & SPARE_OTHERS && entry->user != t->user && entry->used_ms > recent)
+			continue;
+		if (spare & SPARE_SIBLINGS && are_siblings(entry->id, t->loading))
 			continue;
 		if (!found || entry->uses < found->uses ||
 			(entry->uses == found->uses && entry->used < found->used))
@@ -99,10 +112,11 @@ static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, bool spare_oth
 /* Flushes a key to make room; false when there is none to flush. */
 static bool evict(struct tpm *t, ESYS_TR keep)
 {
-	struct tpm_loaded *entry = least_used(t, keep, true);
+	static const unsigned spare[] = { SPARE_OTHERS | SPARE_SIBLINGS, SPARE_OTHERS, 0 };
+	struct tpm_loaded *entry = NULL;
 
-	if (!entry)
-		entry = least_used(t, keep, false);
+	for (size_t i = 0; !entry && i < sizeof(spare) / sizeof(spare[0]); i++)
+		entry = least_used(t, keep, spare[i]);
 	if (!entry)
 		return false;
 	unload(t, entry);
@@ -293,9 +307,11 @@ int tpm_get_loaded(
 	if (!entry) {
 		if (is_refused(t, id))
 			return -EINVAL;
+		t->loading = id;
 		while (t->stats.loaded >= t->info.slots && evict(t, ESYS_TR_NONE))
 			continue;
 		r = tpm_load(t, o, &key);
+		t->loading = 0;
 		if (r == -EACCES) {
 			refuse(t, id);
 			r = -EINVAL;

@@ -179,6 +179,26 @@ Test(tpm, makes_room_for_a_key_by_what_was_used_longest_ago)
 	cr_assert(tpm_is_loaded(bed.tpm, 1) && !tpm_is_loaded(bed.tpm, 2));
 }
 
+/* One handshake of TLS 1.3 needs two objects of a key, again and again, whatever was used before. */
+Test(tpm, makes_room_for_an_object_by_another_key_rather_than_by_its_own)
+{
+	const uint64_t other = 1 + KEYFILE_OBJECTS_MAX;
+	uint64_t before;
+
+	cr_assert_eq(tpm_info(bed.tpm)->slots, 2);
+	for (int i = 0; i < 30; i++)
+		cr_assert(right(other));
+	cr_assert(right(1) && right(2));
+	cr_assert(tpm_is_loaded(bed.tpm, 1) && tpm_is_loaded(bed.tpm, 2));
+	before = sent(0);
+	for (int i = 0; i < 10; i++)
+		cr_assert(right(1) && right(2));
+	cr_assert_eq(sent(0) - before, 20);
+	/* With nothing else there, it has to be its own. */
+	cr_assert(right(3));
+	cr_assert_not(tpm_is_loaded(bed.tpm, 1) && tpm_is_loaded(bed.tpm, 2));
+}
+
 Test(tpm, does_not_make_room_by_the_key_in_use)
 {
 	bed.tcti->hide_hmac = 1;
