@@ -121,6 +121,10 @@ class Tap:
                 print(f"# {line}")
         return good
 
+    def skip(self, name, why):
+        self.number += 1
+        print(f"ok {self.number} - {name} # SKIP {why}", flush=True)
+
     def end(self):
         print(f"1..{self.number}")
         sys.exit(self.failed)
