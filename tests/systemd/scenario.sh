@@ -370,9 +370,10 @@ in_file()
 	denied carol && grep "\"uid\":$(id -u carol).*denied" /var/log/tpm-pskd/audit.log
 }
 
+# A folder that was not in the configuration at the start is not in the sandbox.
 audits_to_file()
 {
-	set_field audit /var/log/tpm-pskd/audit.log && systemctl reload tpm-pskd.service && eventually in_file &&
+	set_field audit /var/log/tpm-pskd/audit.log && systemctl restart tpm-pskd.service && eventually in_file &&
 		[ "$(stat -c '%a %U' /var/log/tpm-pskd/audit.log)" = "600 tpm-pskd" ] &&
 		logrotate -f /etc/logrotate.d/tpm-pskd && [ -s /var/log/tpm-pskd/audit.log.1 ] && eventually in_file &&
 		set_field audit stderr && systemctl reload tpm-pskd.service
