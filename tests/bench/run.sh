@@ -10,7 +10,8 @@ usage()
 	cat <<END
 usage: tests/bench/run.sh [--save] [--rounds N] [BENCH...]
 
-  --save       write what came of it to tests/bench/RESULTS.md and clients.svg
+  --save       write what came of it, and of the benches that were run before and not now, to tests/bench/RESULTS.md
+               and clients.svg
   --rounds N   how often each row is measured (5)
   BENCH        only these of: $benches
 END
@@ -72,6 +73,10 @@ for bench in ${chosen:-$benches}; do
 	echo
 done
 seconds=$(($(date +%s) - start))
+results=
+for bench in $benches; do
+	[ ! -e "$out/$bench.json" ] || results="$results $out/$bench.json"
+done
 
 if [ -e "$out/clients.json" ]; then
 	for way in password encrypted; do
@@ -85,14 +90,14 @@ if [ -n "$save" ]; then
 	{
 		echo "# What tests/bench/run.sh measured last"
 		echo
-		echo "$(date -u +%Y-%m-%d), $seconds s on $(nproc) × $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
+		echo "$(date -u +%Y-%m-%d) on $(nproc) × $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
 			"$(. /etc/os-release && echo "$PRETTY_NAME"), Linux $(uname -r)," \
 			"$(systemd-detect-virt 2>/dev/null || echo 'unknown whether virtual')."
 		echo "Software TPM (swtpm), so a TPM command costs little and hand-overs between processes weigh most; rows that" \
 			"say so add a chip's latency to each command."
 		echo
 		echo "![derivations a second and their latency over the number of clients](clients.svg)"
-		python3 tests/bench/report.py markdown $files
+		python3 tests/bench/report.py markdown $results
 	} >tests/bench/RESULTS.md
 	cp "$out/clients.svg" tests/bench/clients.svg
 fi
