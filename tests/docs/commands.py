@@ -150,6 +150,8 @@ class Reader:
             self.machine.run(f"tpm-psk key allow {deny[1]} {deny[2]}")
         for port, real in self.ports.items():
             command = command.replace(f":{port} ", f":{real} ")
+        if command == "tpm-psk doctor":
+            command += f" --config {self.machine.folder}/tpm-pskd.json"
         if command == "tpm-pskd --check-config":
             command = f"tpm-pskd --config {self.machine.folder}/tpm-pskd.json --check-config"
         result = self.machine.run(command)
