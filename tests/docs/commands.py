@@ -34,7 +34,7 @@ ELSEWHERE = [
     (r"apt-get install gcc", "tests/run.sh", "libsodium-dev"),
     (r"mmdebstrap |chroot root ", "tests/systemd/roots.sh", "debian"),
     (r"dpkg-buildpackage", "tests/systemd", "dpkg-buildpackage"),
-    (r"sudo sh tests/systemd/run\.sh", "tests/systemd/run.sh", None),
+    (r"sudo sh tests/(systemd|bench|vm)/run\.sh", None, "a campaign of its own, of some minutes"),
     (r"meson dist", None, "by hand, for a release: it runs all tests once more"),
     (r"tests/fuzz/run\.sh", "tests/fuzz/run.sh", None),
     (r"tpm2_(createprimary|import|encodeobject) ", "tests/cli/adopt.sh", "tpm2_encodeobject"),
