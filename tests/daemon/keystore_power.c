@@ -30,8 +30,17 @@ struct content {
 	char data[DATA_MAX];
 };
 
+enum op_kind {
+	MAKE,
+	WRITE,
+	SYNC,
+	RENAME,
+	UNLINK,
+	SYNC_DIR,
+};
+
 struct op {
-	enum { MAKE, WRITE, SYNC, RENAME, UNLINK, SYNC_DIR } kind;
+	enum op_kind kind;
 	int file; /* number of the content */
 	char name[100], to[100];
 	size_t len;
@@ -44,7 +53,7 @@ static size_t n_ops;
 static int files_open[64]; /* by descriptor: 1 + number of the content */
 static int n_contents;
 
-static struct op *record(int kind, int file)
+static struct op *record(enum op_kind kind, int file)
 {
 	struct op *op = &ops[n_ops++];
 
@@ -55,7 +64,7 @@ static struct op *record(int kind, int file)
 	return op;
 }
 
-static struct op *record_name(int kind, int file, const char *name, const char *to)
+static struct op *record_name(enum op_kind kind, int file, const char *name, const char *to)
 {
 	struct op *op = record(kind, file);
 
