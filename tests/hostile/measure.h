@@ -12,7 +12,9 @@ unsigned rounds(unsigned usual);
 
 /* Open descriptors; -1 when there is no such process. */
 int descriptors_of(pid_t pid);
-/* Memory that it occupies, in KiB. */
+/* The fewest within a moment: who was just left needs one to notice. */
+int idle_descriptors_of(pid_t pid);
+/* Memory that it occupies, in KiB. 0 in a build with AddressSanitizer, which keeps back what was freed. */
 long memory_of(pid_t pid);
 
 /* Objects (kind 0x80) or loaded sessions (0x02) in the TPM at a socket that swtpm serves. -1: it does not answer. */

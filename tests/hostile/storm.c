@@ -170,7 +170,7 @@ Test(storm, of_restarts_costs_nobody_a_wrong_answer_or_a_deadline)
 	settle();
 	objects = handles_in(scene.tpm.tcti, 0x80);
 	sessions = handles_in(scene.tpm.tcti, 0x02);
-	descriptors = descriptors_of(daemon);
+	descriptors = idle_descriptors_of(daemon);
 	cr_assert_geq(objects, 2);
 	cr_assert_eq(sessions, 1);
 	start_clients(pids);
@@ -194,7 +194,7 @@ Test(storm, of_restarts_costs_nobody_a_wrong_answer_or_a_deadline)
 	cr_assert_lt(tally->longest_ms, TPMPSK_DEADLINE_DEFAULT_MS);
 	cr_assert_eq(handles_in(scene.tpm.tcti, 0x80), objects);
 	cr_assert_eq(handles_in(scene.tpm.tcti, 0x02), sessions);
-	cr_assert_eq(descriptors_of(daemon), descriptors);
+	cr_assert_eq(idle_descriptors_of(daemon), descriptors);
 	cr_assert_leq(memory_of(daemon), memory + MEMORY_KIB);
 	cr_assert_eq(scene_stop(&scene, NULL), 0);
 }
