@@ -80,7 +80,8 @@ it "prints within 80 columns" not grep -E '.{81}' "$scene/out"
 it "takes the width from COLUMNS" sh -c "COLUMNS=120 '$tpm_psk' --socket '$socket' top --once --interval 1 | grep -E '^USER.{115}'"
 batch()
 {
-	psk top --batch --interval 1 >"$scene/batch" &
+	# Not by psk(): $! of a function is a shell between us and the program.
+	"$tpm_psk" --socket "$socket" top --batch --interval 1 >"$scene/batch" &
 	batch_pid=$!
 	eventually sh -c "[ \$(grep -c '^USER' '$scene/batch') -ge 2 ]"
 	result=$?
