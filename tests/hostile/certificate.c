@@ -217,22 +217,15 @@ static size_t request_info(uint8_t out[1024])
 {
 	static const uint8_t name[] = { 0x30, 0x0d, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04,
 		0x03, 0x0c, 0x02, 'm', 'e' };
-	uint8_t *p = out + 3;
+	uint8_t *p = out + 2;
 
 	p = mempcpy(p, "\x02\x01\x00", 3);
 	p = mempcpy(p, name, sizeof(name));
 	p = mempcpy(p, spki.data, spki.len);
 	p = mempcpy(p, "\xa0\x00", 2);
+	cr_assert_lt(p - out - 2, 0x80, "a length of one byte");
 	out[0] = 0x30;
-	out[1] = 0x81;
-	cr_assert(p - out - 3 >= 0x80 - 16 && p - out - 3 < 0x100);
-	if (p - out - 3 < 0x80) {
-		memmove(out + 2, out + 3, (size_t)(p - out - 3));
-		p--;
-		out[1] = (uint8_t)(p - out - 2);
-	} else {
-		out[2] = (uint8_t)(p - out - 3);
-	}
+	out[1] = (uint8_t)(p - out - 2);
 	return (size_t)(p - out);
 }
 
