@@ -13,7 +13,7 @@ from glob import glob
 from scene import SOURCE, Machine, Tap, read, start
 
 ME = f"uid:{os.getuid()}"
-PROGRAMS = "tpm-psk|tpm-pskd|(psk|token|openssl)-(server|client)|head|shred|ssh|openssl|tpm2_\\w+|meson|apt-get|systemctl|" \
+PROGRAMS = "tpm-psk|tpm-pskd|(psk|token|openssl|tls)-(server|client)|head|shred|ssh|openssl|tpm2_\\w+|meson|apt-get|systemctl|" \
     "journalctl|grep|udevadm|sh|bash|chroot|mmdebstrap|dpkg-buildpackage|ls|jq|pkg-config|python3|(tests|examples)/\\S+\\.sh|sudo|" \
     "stunnel\\d?|mosquitto\\w*|curl|gnutls-\\w+|install|cp|cat|echo|printf|setpriv|quiet|perf|promtool|env|export|mkdir|adduser|" \
     "usermod|chgrp|chmod|gcc|cc|nginx|git|[A-Z][A-Z0-9_]+=\\S+"
@@ -37,7 +37,8 @@ ELSEWHERE = [
     (r"sudo sh tests/(systemd|bench|vm)/run\.sh", None, "a campaign of its own, of some minutes"),
     (r"meson dist", None, "by hand, for a release: it runs all tests once more"),
     (r"tests/fuzz/run\.sh", "tests/fuzz/run.sh", None),
-    (r"tpm2_(createprimary|import|encodeobject) ", "tests/cli/adopt.sh", "tpm2_encodeobject"),
+    (r"tpm2_(createprimary|create|import|encodeobject) ", "tests/cli/adopt.sh", "tpm2_encodeobject"),
+    (r"tls-(server|client) ", "tests/docs/certificate.py", "tls-server"),
     (r"tpm-psk key adopt ", "tests/cli/adopt.sh", "key adopt"),
 ]
 
