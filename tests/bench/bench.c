@@ -91,17 +91,19 @@ static double median(double *values, unsigned n)
 static struct bench_result medians(const struct run *r, const struct bench_row *row)
 {
 	const struct bench_result *results = results_of(r, row);
-	double per_second[ROUNDS_MAX], p50[ROUNDS_MAX], p99[ROUNDS_MAX];
+	double per_second[ROUNDS_MAX], p50[ROUNDS_MAX], p99[ROUNDS_MAX], commands[ROUNDS_MAX];
 
 	for (unsigned i = 0; i < r->rounds; i++) {
 		per_second[i] = results[i].per_second;
 		p50[i] = results[i].p50_us;
 		p99[i] = results[i].p99_us;
+		commands[i] = results[i].commands;
 	}
 	return (struct bench_result){
 		.per_second = median(per_second, r->rounds),
 		.p50_us = median(p50, r->rounds),
 		.p99_us = median(p99, r->rounds),
+		.commands = median(commands, r->rounds),
 	};
 }
 
@@ -200,6 +202,8 @@ static void print_row(const struct run *r, const struct bench_row *row, int widt
 	struct bench_result m = medians(r, row);
 
 	printf("%-*s %10.0f %10.1f %10.1f", width, row->name, m.per_second, m.p50_us, m.p99_us);
+	if (r->bench->counts_commands)
+		printf(" %12.2f", m.commands);
 	if (is_measured(r, row->base) && p99_limit(row) > 0) {
 		printf(" %8.2f  p99 of %s of \"%s\", at most %.2f", p99_of_base(r, row),
 			row->p99_of_p99_max > 0 ? "p99" : "p50", row->base->name, p99_limit(row));
@@ -226,7 +230,8 @@ static void print_table(const struct run *r, const struct options *o)
 			width = (int)strlen(b->rows[i].name);
 	printf("%u rounds of %zu %s on %ld processors, software TPM\n\n", o->rounds, o->n, b->what,
 		sysconf(_SC_NPROCESSORS_ONLN));
-	printf("%-*s %10s %10s %10s %8s\n", width, "", "per second", "p50 us", "p99 us", "ratio");
+	printf("%-*s %10s %10s %10s%s %8s\n", width, "", "per second", "p50 us", "p99 us",
+		b->counts_commands ? " TPM commands" : "", "ratio");
 	for (size_t i = 0; i < b->n_rows; i++)
 		if (is_measured(r, &b->rows[i]))
 			print_row(r, &b->rows[i], width);
@@ -246,6 +251,8 @@ static struct json_object *row_json(const struct run *r, const struct bench_row 
 	add_number(o, "per_second", m.per_second);
 	add_number(o, "p50_us", m.p50_us);
 	add_number(o, "p99_us", m.p99_us);
+	if (r->bench->counts_commands)
+		add_number(o, "tpm_commands", m.commands);
 	if (is_measured(r, row->base)) {
 		json_object_object_add(o, "base", json_object_new_string(row->base->name));
 		add_number(o, "ratio", ratio(r, row));

@@ -10,12 +10,14 @@
 #ifndef TPMPSK_TESTS_BENCH_BENCH_H
 #define TPMPSK_TESTS_BENCH_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct bench_result {
 	double per_second;
 	double p50_us, p99_us;
+	double commands; /* of the TPM, for each operation; where the bench counts them */
 };
 
 struct bench_row {
@@ -43,7 +45,8 @@ struct bench {
 	const char *name;  /* the program's */
 	const char *about; /* what it measures, for --help */
 	const char *what;  /* is counted: "derivations" */
-	size_t n;          /* per row and round, unless --count says otherwise */
+	bool counts_commands;
+	size_t n; /* per row and round, unless --count says otherwise */
 	size_t n_rows;
 	const struct bench_row *rows;
 };

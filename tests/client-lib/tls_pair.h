@@ -3,8 +3,8 @@
  * tls_pair - a TLS server and a client in one thread, whose certificates' keys are in the TPM or in
  * memory, with an authority made on the spot.
  *
- * Nothing is sent anywhere: each side reads what the other wrote. Tests only; assertions are
- * criterion's.
+ * Nothing is sent anywhere: each side reads what the other wrote. Tests and benches only; ends the
+ * process when something fails that is not what is tested.
  */
 #ifndef TPMPSK_TESTS_CLIENT_LIB_TLS_PAIR_H
 #define TPMPSK_TESTS_CLIENT_LIB_TLS_PAIR_H
@@ -40,8 +40,12 @@ struct tls_end {
 	const char *priority; /* NULL: TLS_PAIR_PRIORITY */
 	bool unwatched;       /* without tpmpsk_gnutls_watch() */
 	bool asks;            /* a server: for a certificate */
-	int error;            /* of the handshake, 0 when it was done */
-	int daemon_error;     /* tpmpsk_gnutls_last_error() after it */
+	void *psk;            /* credentials, too; ptr is the session's for their callbacks */
+	void *ptr;
+	gnutls_datum_t ticket_key; /* a server's; without data there are no tickets */
+	gnutls_datum_t ticket;     /* a client's, to come back with */
+	int error;                 /* of the handshake, 0 when it was done */
+	int daemon_error;          /* tpmpsk_gnutls_last_error() after it */
 	gnutls_session_t session;
 	const struct tls_end *peer;
 	unsigned char out[65536];
