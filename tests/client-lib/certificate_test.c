@@ -55,7 +55,7 @@ static void tear_down(void)
 	scene_done(&scene);
 }
 
-TestSuite(certificate, .init = set_up, .fini = tear_down, .timeout = 300);
+TestSuite(certificate, .init = set_up, .fini = tear_down, .timeout = 600);
 
 static struct tls_end *end(gnutls_certificate_credentials_t credentials, const char *priority)
 {
@@ -302,7 +302,7 @@ static void shake_often(unsigned times)
 }
 
 /* TPMPSK_HANDSHAKES: how many handshakes, with two signatures each, a process makes. */
-Test(certificate, is_shared_by_sixteen_processes, .timeout = 600)
+Test(certificate, is_shared_by_sixteen_processes)
 {
 	const char *text = getenv("TPMPSK_HANDSHAKES");
 	unsigned times = text ? (unsigned)atoi(text) : 12;
