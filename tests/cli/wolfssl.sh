@@ -20,6 +20,7 @@ openssl_server()
 	hex=$1
 	shift
 	stop "$peer_pid"
+	: >"$scene/server.log"
 	# shellcheck disable=SC2086
 	openssl s_server -accept 127.0.0.1:0 -nocert $openssl_options -psk "$hex" -rev "$@" >"$scene/server.log" 2>&1 &
 	peer_pid=$!

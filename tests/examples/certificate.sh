@@ -56,6 +56,7 @@ make_in_file()
 serve()
 {
 	leave
+	: >"$scene/server.out" # what the one before said must not be taken for this one's
 	"$@" >"$scene/server.out" 2>"$scene/server.err" </dev/null &
 	server_pid=$!
 	eventually grep -Eq '^(listening on|ACCEPT) [0-9.]+:[0-9]+' "$scene/server.out" || { cat server.out server.err; return 1; }
