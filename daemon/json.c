@@ -2,7 +2,9 @@
 /*
  * json-c does the parsing, in its strict mode. What it lacks is done here on the text: comments
  * (strict mode knows none) are replaced by blanks before, so that offsets and lines stay; a field
- * that stands twice, of which json-c would silently keep the last, is found after.
+ * that stands twice, of which json-c would silently keep the last, is found after. And json-c as of
+ * 0.16 leaves out what it has no memory for, and says nothing: a rate, an entry of a list. So what
+ * came out is counted against what is in the text.
  */
 #include "daemon/json.h"
 
@@ -191,6 +193,48 @@ static int check_names(const char *text, size_t len, char error[JSON_ERROR_SIZE]
 	return fail(error, -EBADMSG, "too many fields");
 }
 
+/*
+ * Fields and elements of all objects and arrays in a text that is otherwise known to be JSON: what
+ * opens one that is not empty, and each comma.
+ */
+static size_t items_in_text(const char *text, size_t len)
+{
+	const char *const end = text + len;
+	bool opened = false;
+	size_t n = 0;
+
+	for (const char *p = text; p < end;) {
+		char c = *p;
+
+		p = c == '"' ? skip_string(p, end) : p + 1;
+		if (is_blank(c))
+			continue;
+		n += opened && c != '}' && c != ']';
+		n += c == ',';
+		opened = c == '{' || c == '[';
+	}
+	return n;
+}
+
+/* The same of what was made of it, which is no deeper than DEPTH_MAX. */
+static size_t items_in(struct json_object *o)
+{
+	size_t n = 0;
+
+	if (json_object_is_type(o, json_type_array)) {
+		n = json_object_array_length(o);
+		for (size_t i = 0, all = n; i < all; i++)
+			n += items_in(json_object_array_get_idx(o, i));
+	} else if (json_object_is_type(o, json_type_object)) {
+		json_object_object_foreach(o, name, value)
+		{
+			(void)name;
+			n += 1 + items_in(value);
+		}
+	}
+	return n;
+}
+
 static void tokener_freep(struct json_tokener **tok)
 {
 	if (*tok)
@@ -230,6 +274,8 @@ int json_parse_text(
 						   : json_tokener_error_desc(e));
 	}
 	r = check_names(blanked, len, error);
+	if (r == 0 && items_in(object) != items_in_text(blanked, len))
+		r = fail(error, -ENOMEM, "out of memory");
 	if (r < 0) {
 		json_object_put(object);
 		return r;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Policies when there is no memory. The allocator here is the C library's, but for one call that
+ * fails: each in turn. json-c itself may crash for want of memory (as of 0.16), so each try is a
+ * process of its own; what must never be is a policy that lacks something.
+ */
+#include "daemon/policy.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+
+static bool counting;
+static unsigned calls, failing; /* the call that fails, from 1; 0: none */
+
+static bool fails(void)
+{
+	return counting && ++calls == failing;
+}
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+	return fails() ? NULL : __libc_malloc(size);
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __libc_calloc(n, size);
+}
+
+__attribute__((visibility("default"))) void *realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __libc_realloc(p, size);
+}
+
+/* More entries than json-c makes room for at first. */
+static const char text[] =
+	"{\"identity\": \"Client1\", \"purpose\": \"tls12-session\", \"rate\": 50, \"burst\": 100, "
+	"\"allow\": [\"uid:1\", \"uid:2\", \"uid:3\", \"uid:4\", \"uid:5\", \"uid:6\", \"uid:7\", "
+	"\"uid:8\", \"uid:9\", \"uid:10\", \"uid:11\", \"uid:12\", \"uid:13\", \"uid:14\", "
+	"\"uid:15\", \"uid:16\", \"uid:17\", \"uid:18\", \"uid:19\", \"uid:20\", \"uid:21\", "
+	"\"uid:22\", \"uid:23\", \"uid:24\", \"uid:25\", \"uid:26\", \"uid:27\", \"uid:28\", "
+	"\"uid:29\", \"uid:30\", \"uid:31\", \"uid:32\", \"uid:33\", \"uid:34\", \"uid:35\"]}";
+
+/* With the n-th allocation failing. */
+static int parse(unsigned n, struct policy *ret)
+{
+	char error[POLICY_ERROR_SIZE];
+	int r;
+
+	failing = n;
+	calls = 0;
+	counting = true;
+	r = policy_parse(text, strlen(text), false, ret, error);
+	counting = false;
+	return r;
+}
+
+enum outcome {
+	RIGHT,
+	WRONG,
+	REFUSED,
+};
+
+static enum outcome outcome_of(unsigned n)
+{
+	struct policy p;
+
+	if (parse(n, &p) < 0)
+		return REFUSED;
+	return p.rate == 50 && p.burst == 100 && p.n_allow == 35 ? RIGHT : WRONG;
+}
+
+Test(json_memory, lacking_gives_no_policy_that_lacks_something)
+{
+	unsigned refused = 0, all;
+	struct policy p;
+
+	cr_assert_eq(parse(0, &p), 0);
+	all = calls;
+	policy_done(&p);
+	cr_assert_gt(all, 50);
+	for (unsigned n = 1; n <= all; n++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			_exit(outcome_of(n));
+		cr_assert_eq(waitpid(pid, &status, 0), pid);
+		cr_assert_not(
+			WIFEXITED(status) && WEXITSTATUS(status) == WRONG, "allocation %u", n);
+		refused += WIFEXITED(status) && WEXITSTATUS(status) == REFUSED;
+	}
+	cr_assert_gt(refused, all / 2);
+}
