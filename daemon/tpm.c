@@ -313,6 +313,7 @@ void tpm_flush(struct tpm *t, ESYS_TR *handle)
 
 static int connect_tpm(struct tpm *t, const struct tpm_options *options)
 {
+	const char *log_level = getenv("TSS2_LOG");
 	TSS2_RC rc;
 
 	/*
@@ -320,7 +321,7 @@ static int connect_tpm(struct tpm *t, const struct tpm_options *options)
 	 * level "debug" on it writes out what it encrypts. Set once, at start, while there is one
 	 * thread.
 	 */
-	if (!getenv("TSS2_LOG") || strcmp(getenv("TSS2_LOG"), "all+none") != 0)
+	if (!log_level || strcmp(log_level, "all+none") != 0)
 		setenv("TSS2_LOG", "all+none", 1);
 	ossl_lib_ctx_share(!getenv("TPM_PSKD_STOCK_ESYS"));
 	rc = tpm_tcti_open(&t->tcti, options->tcti, &t->stats);

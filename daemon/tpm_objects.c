@@ -393,7 +393,7 @@ static int hmac(struct tpm *t, const struct tpm_key *key, ESYS_TR auth, const ui
 	r = tpm_check(t, rc, "compute an HMAC");
 	if (tpm_rc_is_auth(rc))
 		r = auth == t->session ? tpm_session_check(t) : -EACCES;
-	if (r == 0 && out->size == hash_size(key->hash)) {
+	if (r == 0 && out && out->size == hash_size(key->hash)) {
 		memcpy(mac, out->buffer, out->size);
 		*ret_mac_len = out->size;
 	} else if (r == 0) {

@@ -256,6 +256,7 @@ static void help(void)
 /* The ADDR of ADDR:PORT; resolve() complains about what is none. */
 static void set_host(struct client *client)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): check() has seen that there is one */
 	const char *start = client->connect, *colon = strrchr(start, ':');
 	size_t size = colon ? (size_t)(colon - start) : 0;
 

@@ -22,6 +22,10 @@ folder()
 {
 	name=build-$1
 	shift
+	# What an interrupted run left behind cannot be used.
+	if [ -e "$name" ] && ! meson introspect --projectinfo "$name" >/dev/null 2>&1; then
+		rm -rf "$name"
+	fi
 	if [ -e "$name" ]; then
 		meson setup --reconfigure "$name" "$@" >"$name.log" 2>&1
 	else
@@ -100,17 +104,19 @@ check_coverage()
 			--gcov-ignore-parse-errors -o build-coverage/coverage-parsers.txt
 }
 
+out="build-checks" # what each of them said
+mkdir -p "$out" || exit 1
 failed=0
 number=0
 for check in $checks; do
 	number=$((number + 1))
-	if "check_$check" >"build-$check.out" 2>&1; then
+	if "check_$check" >"$out/$check" 2>&1; then
 		echo "ok $number - $check"
-		grep '^lines:' "build-$check.out" | sed 's/^/# /'
+		grep '^lines:' "$out/$check" | sed 's/^/# /'
 	else
 		failed=$((failed + 1))
 		echo "not ok $number - $check"
-		tail -n 60 "build-$check.out" | sed 's/^/# /'
+		tail -n 60 "$out/$check" | sed 's/^/# /'
 	fi
 done
 echo "1..$number"
