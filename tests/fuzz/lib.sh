@@ -3,7 +3,7 @@
 # What run.sh and planted.sh share; read with `.` by both, in the root of the tree.
 
 # shellcheck disable=SC2034 # used by those who read this
-targets="message identity keyfile policy config request tpm"
+targets="message identity certificate keyfile policy config request tpm"
 build="build-fuzz"
 
 . examples/debian-packages.sh
