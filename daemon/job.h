@@ -13,7 +13,7 @@
 #include "daemon/list.h"
 #include "daemon/queue.h"
 #include "daemon/session_identity.h"
-#include "daemon/sha384.h"
+#include "proto/digest.h"
 #include "proto/message.h"
 
 #include <stdatomic.h>
@@ -66,7 +66,7 @@ struct job {
 	struct key *key; /* a reference */
 	struct tpmpsk_derive derive;
 	struct new_key *new_key; /* owned */
-	uint8_t digest[SHA384_SIZE];
+	uint8_t digest[TPMPSK_DIGEST_SIZE_MAX];
 	struct session_identity session;
 	struct epoch *epoch; /* JOB_EPOCH: what waits for it */
 

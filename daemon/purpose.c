@@ -10,11 +10,12 @@
 #include <sodium.h>
 #include <string.h>
 
-void purpose_digest(
-	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE])
+void purpose_digest(enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len,
+	uint8_t digest[TPMPSK_DIGEST_SIZE_MAX])
 {
-	hash_of(tpmpsk_scheme_digest_size(scheme) == SHA384_SIZE ? TPMPSK_DIGEST_SHA384
-								 : TPMPSK_DIGEST_SHA256,
+	hash_of(tpmpsk_scheme_digest_size(scheme) == tpmpsk_digest_size(TPMPSK_DIGEST_SHA384)
+			? TPMPSK_DIGEST_SHA384
+			: TPMPSK_DIGEST_SHA256,
 		in, in_len, digest);
 }
 
@@ -170,7 +171,8 @@ static int derive_certificate_verify(
 	static const char client[] = "TLS 1.3, client CertificateVerify";
 	static const char server[] = "TLS 1.3, server CertificateVerify";
 	const struct tpmpsk_certificate_verify *in = &q->certificate_verify;
-	uint8_t content[64 + sizeof(server) + TPMPSK_TRANSCRIPT_MAX], digest[SHA384_SIZE];
+	uint8_t content[64 + sizeof(server) + TPMPSK_TRANSCRIPT_MAX],
+		digest[TPMPSK_DIGEST_SIZE_MAX];
 	struct tpmpsk_writer w;
 	size_t len;
 	int r;

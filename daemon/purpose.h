@@ -8,7 +8,7 @@
 #ifndef TPMPSK_DAEMON_PURPOSE_H
 #define TPMPSK_DAEMON_PURPOSE_H
 
-#include "daemon/sha384.h"
+#include "proto/digest.h"
 #include "daemon/mac.h"
 #include "proto/derive.h"
 
@@ -25,7 +25,7 @@ int purpose_derive(const struct tpmpsk_derive *q, const struct mac *mac, struct 
 
 /* What a key of a scheme signs instead of `in` itself; tpmpsk_scheme_digest_size() bytes. */
 void purpose_digest(
-	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[SHA384_SIZE]);
+	enum tpmpsk_scheme scheme, const uint8_t *in, size_t in_len, uint8_t digest[TPMPSK_DIGEST_SIZE_MAX]);
 
 /* The number of the key's object that the derivation needs first, or 0. */
 unsigned purpose_object(const struct tpmpsk_derive *q);
