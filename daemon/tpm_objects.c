@@ -21,7 +21,7 @@
 #include <tss2/tss2_mu.h>
 #include <tss2/tss2_sys.h>
 
-#define SPARE_MS 1000    /* a key used within this time is in use */
+#define SPARE_MS 1000    /* a key used within this time is in use; one that was not rests */
 #define USES_HALVED 64   /* HMACs between two times that all counts of uses are halved */
 #define PASSWORD_AREA 13 /* bytes that authorisation by an empty password adds to a command */
 
@@ -83,10 +83,16 @@ static bool are_siblings(uint64_t a, uint64_t b)
 	return (a - 1) / KEYFILE_OBJECTS_MAX == (b - 1) / KEYFILE_OBJECTS_MAX;
 }
 
+static unsigned uses_of(const struct tpm_loaded *entry, int64_t recent)
+{
+	return entry->used_ms > recent ? entry->uses : 0;
+}
+
 /*
  * The key used least lately, and of several the one used longest ago, but not keep. By time alone,
- * each key that is asked for once would push out one that is asked for all the time. And where one
- * handshake needs two objects, by uses alone they would push out each other beside one that was.
+ * each key that is asked for once would push out one that is asked for all the time; by uses alone,
+ * two that are in use would push out each other beside one that was. And where one handshake needs
+ * two objects, by uses alone they would push out each other beside one that was.
  */
 static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, unsigned spare)
 {
@@ -102,8 +108,9 @@ static struct tpm_loaded *least_used(struct tpm *t, ESYS_TR keep, unsigned spare
 			continue;
 		if (spare & SPARE_SIBLINGS && are_siblings(entry->id, t->loading))
 			continue;
-		if (!found || entry->uses < found->uses ||
-			(entry->uses == found->uses && entry->used < found->used))
+		if (!found || uses_of(entry, recent) < uses_of(found, recent) ||
+			(uses_of(entry, recent) == uses_of(found, recent) &&
+				entry->used < found->used))
 			found = entry;
 	}
 	return found;

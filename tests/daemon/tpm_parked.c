@@ -9,12 +9,26 @@
 #include <criterion/criterion.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <tss2/tss2_tpm2_types.h>
+#include <unistd.h>
 
 #define SECRET "Beans"
 
 static struct tpm_bed bed;
 static struct keyfile key;
+
+/* What the clock is ahead, so that time passes without waiting for it. */
+static time_t ahead_s;
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+	ret->tv_sec += ahead_s;
+	return r;
+}
 
 static void open_as(const char *folder, const char *name)
 {
@@ -147,6 +161,18 @@ Test(tpm_parked, keeps_what_is_used_much_and_not_for_ever)
 	for (uint64_t i = 0; i < 400; i++)
 		cr_assert(right(2 + i % 2));
 	cr_assert_not(tpm_is_loaded(bed.tpm, 1));
+}
+
+Test(tpm_parked, lets_what_rests_go_before_what_is_in_use)
+{
+	open_as("own", "tpm");
+	cr_assert_eq(tpm_info(bed.tpm)->slots, 2);
+	for (int i = 0; i < 10; i++)
+		cr_assert(right(1));
+	ahead_s = 2;
+	cr_assert(right(5) && right(9));
+	cr_assert_not(tpm_is_loaded(bed.tpm, 1));
+	cr_assert(tpm_is_loaded(bed.tpm, 5) && tpm_is_loaded(bed.tpm, 9));
 }
 
 /*
