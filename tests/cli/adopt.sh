@@ -1,37 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Keys made with tpm2-tools: those of this TPM are taken, others are not.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tools.sh"
 
 me=uid:$(id -u)
 secret=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
 python3 -c "import sys; sys.stdout.buffer.write(bytes(range(32)))" >"$scene/secret"
-TPM2TOOLS_TCTI=swtpm:path=$scene/swtpm
-export TPM2TOOLS_TCTI
-
-# The tools have the TPM to themselves before the daemon starts: swtpm serves one at a time.
-primary()
-{
-	tpm2_createprimary -Q -C o -G ecc256:aes128cfb -c "$scene/primary.ctx" \
-		-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt'
-}
-
-encode()
-{
-	tpm2_encodeobject -Q -C "$scene/primary.ctx" -u "$scene/key.pub" -r "$scene/key.priv" -o "$1"
-	tpm2_flushcontext -Q -t && tpm2_flushcontext -Q -l && tpm2_flushcontext -Q -s
-}
-
-import_with_tools()
-{
-	primary && tpm2_import -Q -C "$scene/primary.ctx" -G hmac -i "$scene/secret" -u "$scene/key.pub" -r "$scene/key.priv" &&
-		encode "$1"
-}
-
-create_with_tools()
-{
-	primary && tpm2_create -Q -C "$scene/primary.ctx" -G "$2" -u "$scene/key.pub" -r "$scene/key.priv" ${3+"$3" "$4"} &&
-		encode "$1"
-}
 
 adopt()
 {
@@ -44,15 +18,15 @@ refuses()
 }
 
 start_tpm other
-it "makes a key on another TPM" import_with_tools "$scene/other.pem"
+it "makes a key on another TPM" with_tools "$scene/other.pem" tpm2_import -G hmac -i "$scene/secret"
 stop_tpm
 
 start_tpm
-it "makes a key on this TPM" import_with_tools "$scene/own.pem"
-it "makes a random key on this TPM" create_with_tools "$scene/random.pem" hmac
-it "makes a key with a password" create_with_tools "$scene/password.pem" hmac -p secret
-it "makes a key that signs" create_with_tools "$scene/ecc.pem" ecc
-it "makes a key with another hash" create_with_tools "$scene/sha1.pem" hmac:sha1
+it "makes a key on this TPM" with_tools "$scene/own.pem" tpm2_import -G hmac -i "$scene/secret"
+it "makes a random key on this TPM" with_tools "$scene/random.pem" tpm2_create -G hmac
+it "makes a key with a password" with_tools "$scene/password.pem" tpm2_create -G hmac -p secret
+it "makes a key that signs" with_tools "$scene/ecc.pem" tpm2_create -G ecc
+it "makes a key with another hash" with_tools "$scene/sha1.pem" tpm2_create -G hmac:sha1
 sed 's/[A-Za-z]/x/' "$scene/own.pem" >"$scene/no-header.pem"
 sed '3s/./A/5' "$scene/own.pem" | sed '4s/./B/9' >"$scene/damaged.pem"
 head -n 3 "$scene/own.pem" >"$scene/cut.pem"

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Keys with a certificate: made, shown, requested for and used by tpm-psk, judged by OpenSSL.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tools.sh"
 
 me=uid:$(id -u)
 transcript=c0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf
 long_transcript=${transcript}e0e1e2e3e4e5e6e7e8e9eaebecedeeef
-TPM2TOOLS_TCTI=swtpm:path=$scene/swtpm
-export TPM2TOOLS_TCTI
 
 generate()
 {
@@ -61,18 +60,6 @@ verify()
 
 pss="-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32"
 
-# The tools have the TPM to themselves before the daemon starts: swtpm serves one at a time.
-create_with_tools()
-{
-	file=$1
-	shift
-	tpm2_createprimary -Q -C o -G ecc256:aes128cfb -c "$scene/primary.ctx" \
-		-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|restricted|decrypt' &&
-		tpm2_create -Q -C "$scene/primary.ctx" -u "$scene/key.pub" -r "$scene/key.priv" "$@" &&
-		tpm2_encodeobject -Q -C "$scene/primary.ctx" -u "$scene/key.pub" -r "$scene/key.priv" -o "$file" &&
-		tpm2_flushcontext -Q -t && tpm2_flushcontext -Q -l && tpm2_flushcontext -Q -s
-}
-
 adopt()
 {
 	key=$1 pem=$2
@@ -87,18 +74,18 @@ refuses_pem()
 
 start_tpm other
 sign_only='fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign'
-it "makes a key on another TPM" create_with_tools "$scene/other.pem" -G ecc256:ecdsa-sha256 -a "$sign_only"
+it "makes a key on another TPM" with_tools "$scene/other.pem" tpm2_create -G ecc256:ecdsa-sha256 -a "$sign_only"
 stop_tpm
 start_tpm
-it "makes an ECDSA key with tpm2-tools" create_with_tools "$scene/ecdsa.pem" -G ecc256:ecdsa-sha256 -a "$sign_only"
-it "makes one without a scheme" create_with_tools "$scene/any.pem" -G ecc384 -a "$sign_only|noda"
-it "makes an RSA key with tpm2-tools" create_with_tools "$scene/rsa.pem" -G rsa2048:rsapss-sha256:null -a "$sign_only"
-it "makes an RSA key for PKCS #1 signatures" create_with_tools "$scene/pkcs1.pem" -G rsa2048:rsassa-sha256:null -a "$sign_only"
-it "makes a key that signs with the wrong hash" create_with_tools "$scene/hash.pem" -G ecc256:ecdsa-sha384 -a "$sign_only"
-it "makes a key that also decrypts" create_with_tools "$scene/decrypts.pem" -G rsa2048
-it "makes a restricted key" create_with_tools "$scene/restricted.pem" -G ecc256:ecdsa-sha256:null -a "$sign_only|restricted"
-it "makes a key with a password" create_with_tools "$scene/password.pem" -G ecc256:ecdsa-sha256 -a "$sign_only" -p secret
-it "makes an HMAC key" create_with_tools "$scene/hmac.pem" -G hmac
+it "makes an ECDSA key with tpm2-tools" with_tools "$scene/ecdsa.pem" tpm2_create -G ecc256:ecdsa-sha256 -a "$sign_only"
+it "makes one without a scheme" with_tools "$scene/any.pem" tpm2_create -G ecc384 -a "$sign_only|noda"
+it "makes an RSA key with tpm2-tools" with_tools "$scene/rsa.pem" tpm2_create -G rsa2048:rsapss-sha256:null -a "$sign_only"
+it "makes an RSA key for PKCS #1 signatures" with_tools "$scene/pkcs1.pem" tpm2_create -G rsa2048:rsassa-sha256:null -a "$sign_only"
+it "makes a key that signs with the wrong hash" with_tools "$scene/hash.pem" tpm2_create -G ecc256:ecdsa-sha384 -a "$sign_only"
+it "makes a key that also decrypts" with_tools "$scene/decrypts.pem" tpm2_create -G rsa2048
+it "makes a restricted key" with_tools "$scene/restricted.pem" tpm2_create -G ecc256:ecdsa-sha256:null -a "$sign_only|restricted"
+it "makes a key with a password" with_tools "$scene/password.pem" tpm2_create -G ecc256:ecdsa-sha256 -a "$sign_only" -p secret
+it "makes an HMAC key" with_tools "$scene/hmac.pem" tpm2_create -G hmac
 configure
 start_daemon
 

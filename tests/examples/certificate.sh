@@ -2,6 +2,7 @@
 # TLS 1.3 with certificates whose keys are in the TPM: tls-server and tls-client with each other and with OpenSSL in both
 # roles; who may sign what; and what a handshake costs the TPM.
 . "$(dirname "$0")/../cli/lib.sh"
+. "$(dirname "$0")/../cli/tools.sh"
 
 me=uid:$(id -u)
 examples=$TPMPSK_BUILD/examples
@@ -125,6 +126,8 @@ costs()
 }
 
 start_tpm
+it "makes a key with tpm2-tools" with_tools "$scene/tools.tss" tpm2_create -G ecc256:ecdsa-sha256 \
+	-a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|noda|sign'
 configure
 start_daemon
 it "makes two authorities" make_authorities
@@ -156,6 +159,16 @@ for algorithm in ecdsa-p384 rsa-2048; do
 	it "and lets in a client with $algorithm" says "certificate CN=$algorithm" tls_client --key $algorithm \
 		--certificate $algorithm.pem
 done
+
+adopt_with_certificate()
+{
+	psk key adopt adopted --pem "$scene/tools.tss" --purpose certificate-verify --allow "$me" &&
+		psk key csr adopted --subject CN=adopted --dns adopted.example localhost >adopted.csr &&
+		openssl req -in adopted.csr -verify -noout && certify adopted
+}
+it "adopts what tpm2-tools made, and has a certificate for it" adopt_with_certificate
+it "serves with it" tls_server --key adopted --certificate adopted.pem --ca root.pem
+it "and lets in a client with it" says 'certificate CN=adopted' tls_client --key adopted --certificate adopted.pem
 
 # Who may sign what.
 it "starts with a key that it may use as a client" tls_server --key client --certificate client.pem
