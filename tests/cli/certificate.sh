@@ -94,6 +94,9 @@ it "shows its algorithm" prints '^algorithm +ecdsa-p256$' psk key show web
 it "takes the name for the identity" prints '^identity +web$' psk key show web
 it "has the TPM make a P-384 key" generate p384 --algorithm ecdsa-p384
 it "has the TPM make an RSA key" generate rsa --algorithm rsa-2048 --identity www
+it "makes a key that may sign once in a while" generate seldom --rate 1
+it "signs with it" sign seldom server $transcript
+it "but not so soon again" eventually fails 1 'busy' sign seldom server $transcript
 it "refuses an algorithm that it does not know" refused malformed generate no --algorithm rsa-1024
 it "refuses an algorithm for a purpose without" refused malformed psk key generate no --purpose exporter-mac --identity x \
 	--algorithm ecdsa-p256
