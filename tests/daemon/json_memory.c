@@ -93,7 +93,7 @@ Test(json_memory, lacking_gives_no_policy_that_lacks_something)
 		int status;
 
 		if (pid == 0)
-			_exit(outcome_of(n));
+			_exit((int)outcome_of(n));
 		cr_assert_eq(waitpid(pid, &status, 0), pid);
 		cr_assert_not(
 			WIFEXITED(status) && WEXITSTATUS(status) == WRONG, "allocation %u", n);

@@ -37,7 +37,7 @@ ELSEWHERE = [
     (r"sudo sh tests/(systemd|bench|vm)/run\.sh", None, "a campaign of its own, of some minutes"),
     (r"meson dist", None, "by hand, for a release: it runs all tests once more"),
     (r"tests/fuzz/run\.sh", "tests/fuzz/run.sh", None),
-    (r"tpm2_(createprimary|create|import|encodeobject) ", "tests/cli/adopt.sh", "tpm2_encodeobject"),
+    (r"tpm2_(createprimary|create|import|encodeobject) ", "tests/cli/tools.sh", "tpm2_encodeobject"),
     (r"tls-(server|client) ", "tests/docs/certificate.py", "tls-server"),
     (r"tpm-psk key adopt ", "tests/cli/adopt.sh", "key adopt"),
 ]
