@@ -2,7 +2,8 @@
 """Adds up meson's log of a test run: prints how many tests passed, failed and were skipped.
 
 What counts is each test that a program reports (TAP), not the program. One that ends early or in disorder has a
-failure more: for each test it had planned and did not report, else for itself.
+failure more: for each test it had planned and did not report, else for itself. What a failed one said of it goes to
+standard error: meson shows what a program wrote there, but not its report.
 """
 import json
 import re
@@ -34,6 +35,18 @@ def count(entry):
     return passed, failed, skipped
 
 
+def explain(entry):
+    """The failed ones of a program's report, each with the lines behind it."""
+    failed = False
+    for line in entry.get("stdout", "").splitlines():
+        failed = line.startswith("not ok") or (failed and not re.match(r"ok\b", line))
+        if failed:
+            print(f"{entry['name']}: {line}", file=sys.stderr)
+
+
 with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
-    results = [count(json.loads(line)) for line in log]
+    entries = [json.loads(line) for line in log]
+results = [count(entry) for entry in entries]
+for entry in entries:
+    explain(entry)
 print(*(sum(column) for column in zip(*results)) if results else (0, 0, 0))
