@@ -20,9 +20,11 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* The daemon does not need OpenSSL's headers for two prototypes. */
+/* The daemon does not need OpenSSL's headers for three prototypes. */
 typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
+#define OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS UINT64_C(1)
 __attribute__((visibility("default"))) OSSL_LIB_CTX *OSSL_LIB_CTX_new(void);
 __attribute__((visibility("default"))) void OSSL_LIB_CTX_free(OSSL_LIB_CTX *ctx);
 
@@ -33,8 +35,19 @@ static OSSL_LIB_CTX *shared;
 static bool sharing;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Nobody here reads OpenSSL's messages: to load them costs more than 400 KiB. Later than libcrypto's first use, it would be too late. */
+static void do_without_messages(void)
+{
+	int (*libcrypto_init)(uint64_t options, const void *settings) =
+		(int (*)(uint64_t, const void *))dlsym(RTLD_NEXT, "OPENSSL_init_crypto");
+
+	if (libcrypto_init)
+		(void)libcrypto_init(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL);
+}
+
 static void init(void)
 {
+	do_without_messages();
 	libcrypto_new = (OSSL_LIB_CTX * (*)(void)) dlsym(RTLD_NEXT, "OSSL_LIB_CTX_new");
 	libcrypto_free = (void (*)(OSSL_LIB_CTX *))dlsym(RTLD_NEXT, "OSSL_LIB_CTX_free");
 	if (libcrypto_new)
