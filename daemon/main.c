@@ -36,6 +36,13 @@ struct arguments {
 	bool check_only;
 };
 
+/* One line, which says where help is. */
+static int misused(const char *argument, const char *why)
+{
+	fprintf(stderr, "tpm-pskd: %s: %s (see tpm-pskd --help)\n", argument, why);
+	return EXIT_USAGE;
+}
+
 /* -1 to go on, else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
@@ -46,9 +53,11 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
+	const char *argument = argv[optind];
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0; /* misused() says it */
+	while ((option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			ret->config = optarg;
@@ -62,16 +71,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		case 'h':
 			fputs(usage, stdout);
 			return EXIT_SUCCESS;
+		case ':':
+			return misused(argument, "a value is missing");
 		default:
-			fputs("Try 'tpm-pskd --help'.\n", stderr);
-			return EXIT_USAGE;
+			return misused(argument, "no such option");
 		}
+		argument = argv[optind];
 	}
-	if (optind < argc) {
-		fprintf(stderr, "tpm-pskd: unexpected argument '%s'\nTry 'tpm-pskd --help'.\n",
-			argv[optind]);
-		return EXIT_USAGE;
-	}
+	if (optind < argc)
+		return misused(argv[optind], "unexpected");
 	return -1;
 }
 

@@ -13,11 +13,14 @@
 #define BACKLOG 128
 #define LINGER_MS 1000
 
-__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void say(
+	const char *format, va_list arguments, bool misused)
 {
 	flockfile(stderr);
 	fprintf(stderr, "%s: ", program_invocation_short_name);
 	vfprintf(stderr, format, arguments);
+	if (misused)
+		fprintf(stderr, " (see %s --help)", program_invocation_short_name);
 	fputc('\n', stderr);
 	funlockfile(stderr);
 }
@@ -27,7 +30,7 @@ int complain(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments);
+	say(format, arguments, false);
 	va_end(arguments);
 	return EXIT_FAILURE;
 }
@@ -37,9 +40,8 @@ int complain_usage(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	say(format, arguments);
+	say(format, arguments, true);
 	va_end(arguments);
-	fprintf(stderr, "Try '%s --help'.\n", program_invocation_short_name);
 	return EXIT_USAGE;
 }
 

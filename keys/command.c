@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One line, with where help is at its end when that is what helps. */
 __attribute__((format(printf, 3, 0))) static void tell(
 	const struct invocation *call, const char *word, const char *format, va_list args)
 {
+	bool misused = strcmp(word, "usage") == 0;
 	const struct options *o = &call->options;
 	_cleanup_(text_freep) char *subject =
 		text_escape(call->command->args && o->n_args > 0 ? o->args[0] : "");
@@ -18,8 +20,11 @@ __attribute__((format(printf, 3, 0))) static void tell(
 
 	vsnprintf(text, sizeof(text), format, args);
 	why = text_escape(text);
-	fprintf(stderr, "tpm-psk: %s%s%s: %s%s%s\n", call->command->name, *subject ? " " : "",
-		subject, word, *why ? ": " : "", why);
+	fprintf(stderr, "tpm-psk: %s%s%s: %s%s%s", call->command->name, *subject ? " " : "", subject,
+		word, *why ? ": " : "", why);
+	if (misused)
+		fprintf(stderr, " (see tpm-psk %s --help)", call->command->name);
+	fputc('\n', stderr);
 }
 
 enum exit_code fail(const struct invocation *call, const char *word, const char *format, ...)
@@ -39,7 +44,6 @@ enum exit_code usage(const struct invocation *call, const char *format, ...)
 	va_start(args, format);
 	tell(call, "usage", format, args);
 	va_end(args);
-	fprintf(stderr, "Try 'tpm-psk %s --help'.\n", call->command->name);
 	return EXIT_USAGE;
 }
 

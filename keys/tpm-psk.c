@@ -92,11 +92,11 @@ static enum exit_code no_command(char **argv)
 	_cleanup_(text_freep) char *next = text_escape(group && argv[1] ? argv[1] : "");
 
 	if (argv[0])
-		fprintf(stderr, "tpm-psk: usage: there is no command '%s%s%s'\n", word,
+		fprintf(stderr, "tpm-psk: usage: there is no command '%s%s%s'", word,
 			*next ? " " : "", next);
 	else
-		fputs("tpm-psk: usage: a command is missing\n", stderr);
-	fprintf(stderr, "Try 'tpm-psk %s--help'.\n", group ? "key " : "");
+		fputs("tpm-psk: usage: a command is missing", stderr);
+	fprintf(stderr, " (see tpm-psk %s--help)\n", group ? "key " : "");
 	return EXIT_USAGE;
 }
 
@@ -138,7 +138,7 @@ static enum exit_code run(struct invocation *call, char **argv)
 	if (r < 0 && call->command)
 		return usage(call, "%s", error);
 	if (r < 0) {
-		fprintf(stderr, "tpm-psk: usage: %s\nTry 'tpm-psk --help'.\n", error);
+		fprintf(stderr, "tpm-psk: usage: %s (see tpm-psk --help)\n", error);
 		return EXIT_USAGE;
 	}
 	if (informed(o, call->command, argv))

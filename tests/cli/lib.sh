@@ -60,8 +60,7 @@ fails()
 	cat "$scene/out" "$scene/err"
 	[ "$status" -eq "$expected" ] || { echo "exit status $status"; return 1; }
 	[ ! -s "$scene/out" ] || return 1
-	# Wrong use is answered with a second line that says where help is.
-	[ "$(grep -vc "^Try '" "$scene/err")" -eq 1 ] || return 1
+	[ "$(wc -l <"$scene/err")" -eq 1 ] || return 1
 	grep -Eq -- "$pattern" "$scene/err"
 }
 
