@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum inject_class {
-	INJECT_ALLOC,  /* malloc, calloc, realloc, posix_memalign */
+	INJECT_ALLOC,  /* malloc, calloc, realloc, strdup, posix_memalign */
 	INJECT_READ,   /* read, recv, recvmmsg */
 	INJECT_WRITE,  /* write, send, sendto */
 	INJECT_OPEN,   /* open, openat, socket, eventfd, epoll_create1, signalfd */
@@ -25,6 +25,7 @@ enum inject_class {
 struct inject {
 	_Atomic uint64_t counts[INJECT_CLASSES];
 	_Atomic uint64_t injected;
+	_Atomic uint32_t started; /* by the test, for allocations: the program is through with its start */
 	/* Set by the test; nth last. */
 	_Atomic uint32_t error;
 	_Atomic uint32_t every; /* not 0: each so-manieth call of every class fails, over and over */
