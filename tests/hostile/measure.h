@@ -14,7 +14,10 @@ unsigned rounds(unsigned usual);
 int descriptors_of(pid_t pid);
 /* The fewest within a moment: who was just left needs one to notice. */
 int idle_descriptors_of(pid_t pid);
-/* Memory that it occupies, in KiB. 0 in a build with AddressSanitizer, which keeps back what was freed. */
+/*
+ * Memory that it occupies, in KiB. 0 in a build with AddressSanitizer, which keeps back what was freed, and for a daemon under
+ * ThreadSanitizer, which keeps book of it.
+ */
 long memory_of(pid_t pid);
 
 /* Objects (kind 0x80) or loaded sessions (0x02) in the TPM at a socket that swtpm serves. -1: it does not answer. */
