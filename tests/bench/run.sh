@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Every bench, one after the other, on software TPMs of their own, in less than five minutes beside the build
-# (build-bench/): tables, and a plot of throughput and latency over the number of clients. Needs a machine that does
-# nothing else. Exit 0: every target was met.
+# Benches of the TPM engine, one after the other, on software TPMs of their own, in about five minutes beside the build
+# (build-bench/): tables, and a plot of throughput and latency over the number of clients. Others by name. Needs a
+# machine that does nothing else. Exit 0: every target was met.
 set -u
 
 usage()
@@ -13,11 +13,13 @@ usage: tests/bench/run.sh [--save] [--rounds N] [BENCH...]
   --save       write what came of it, and of the benches that were run before and not now, to tests/bench/RESULTS.md
                and clients.svg
   --rounds N   how often each row is measured (5)
-  BENCH        only these of: $benches
+  BENCH        only these: $benches;
+               or, not run without being asked for: $others
 END
 }
 
 benches="compare clients fair many reload memory"
+others="derive session handshake which"
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd) || exit 1
 cd "$root" || exit 1
 . examples/debian-packages.sh
@@ -74,7 +76,7 @@ for bench in ${chosen:-$benches}; do
 done
 seconds=$(($(date +%s) - start))
 results=
-for bench in $benches; do
+for bench in $benches $others; do
 	[ ! -e "$out/$bench.json" ] || results="$results $out/$bench.json"
 done
 
