@@ -226,6 +226,19 @@ static void explain_socket(struct doctor *d, const char *path)
 			r ? ": " : "", r ? strerror(r) : "");
 }
 
+/* Admins are told which TPM the daemon has. It counts, and not what a configuration says that the daemon was not started with. */
+static void learn_tcti(struct doctor *d, struct json_object *tpm)
+{
+	_cleanup_(text_freep) char *shown = text_of_json(json_object_object_get(tpm, "tcti"));
+	const char *tcti = json_object_get_string(json_object_object_get(tpm, "tcti"));
+
+	if (!tcti || strcmp(tcti, d->tcti) == 0)
+		return;
+	doctor_note(d, "configuration", "systemctl status tpm-pskd",
+		"the daemon was started with another one: its TPM is at %s", shown);
+	snprintf(d->tcti, sizeof(d->tcti), "%s", tcti);
+}
+
 static void check_daemon(struct doctor *d)
 {
 	const char *given = options_get(&d->call->options, "--socket");
@@ -270,6 +283,7 @@ static void check_daemon(struct doctor *d)
 		doctor_ok(d, "its TPM", "ready");
 	else
 		doctor_wrong(d, "its TPM", LOG, "the daemon cannot reach it");
+	learn_tcti(d, json_object_object_get(status, "tpm"));
 }
 
 /* Nobody may use a key without being on its list; and one that the TPM does not load is of no use to anybody. */

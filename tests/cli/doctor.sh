@@ -10,7 +10,7 @@ start_daemon
 
 doctor()
 {
-	psk doctor --config "$scene/tpm-pskd.json" "$@"
+	psk doctor --config "${config:-$scene/tpm-pskd.json}" "$@"
 }
 
 # finds WORD WHAT PATTERN [OPTION...]: a finding of that kind, on its line, and as the exit status what is to be for it.
@@ -57,6 +57,14 @@ it "says that all keys load" finds ok keys 'the TPM loads all 2'
 it "tries a derivation" finds ok derivation 'you get a secret' --identity alpha --purpose tls12-session
 it "says that a derivation is denied" finds WRONG derivation 'unknown-identity: ' --identity alpha
 it "and how to allow it" next "sudo tpm-psk key allow NAME user:$(id -un)"
+
+# As an administrator who does not know where the configuration is. Whatever TPM this machine has besides is not the question.
+config=$scene/other.json
+printf '{ "tcti": "device:/dev/tpm-none", "keys": "keys" }\n' >"$config"
+it "notices that the daemon has another configuration" finds note configuration 'the daemon was started with another'
+it "and looks at the TPM that the daemon has" finds ok TPM 'tpm-pskd has it'
+config=
+
 it "refuses a purpose without an identity" fails 2 '--purpose needs --identity' doctor --purpose tls12-session
 it "refuses a purpose that it does not try" fails 2 '--purpose is' doctor --identity a --purpose certificate-verify
 

@@ -59,7 +59,7 @@ if [ ! -e "$vm/base.tar" ]; then
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
 		--include=python3,tpm2-tools,libtss2-tcti-device0,libtss2-esys-3.0.2-0,libtss2-tctildr0,libtss2-rc0 \
 		--include=libsodium23,libjson-c5,libtasn1-6 \
-		bookworm "$vm/base.tar.new" && mv "$vm/base.tar.new" "$vm/base.tar" || give_up "no Debian"
+		bookworm "$vm/base.new.tar" && mv "$vm/base.new.tar" "$vm/base.tar" || give_up "no Debian"
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/tpm-pskd-vm.XXXXXX") || give_up "no folder"
