@@ -9,6 +9,7 @@
 #include "daemon/json.h"
 
 #include "daemon/text.h"
+#include "keys/reserve.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -19,6 +20,10 @@
 
 #define DEPTH_MAX 8
 #define KEYS_MAX 64 /* in one text; no file here has as many */
+
+/* What json-c may want for a text as our files have them; one that is nothing but brackets makes it want more. */
+#define RESERVE_BASE 16384
+#define RESERVE_PER_BYTE 64
 
 #define fail(error, r, ...) text_fail(error, JSON_ERROR_SIZE, r, __VA_ARGS__)
 
@@ -253,7 +258,8 @@ int json_parse_text(
 
 	blanked = malloc(len + 1);
 	tok = json_tokener_new_ex(DEPTH_MAX);
-	if (!blanked || !tok || len > INT_MAX)
+	if (!blanked || !tok || len > INT_MAX / RESERVE_PER_BYTE - RESERVE_BASE ||
+		!reserve(RESERVE_BASE + RESERVE_PER_BYTE * len))
 		return fail(error, -ENOMEM, "out of memory");
 	memcpy(blanked, text, len);
 	blanked[len] = '\0';

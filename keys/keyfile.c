@@ -5,6 +5,7 @@
  */
 #include "keys/keyfile.h"
 
+#include "keys/reserve.h"
 #include "keys/tpmkey_asn1.h"
 
 #include <assert.h>
@@ -25,6 +26,8 @@
 #define OID_LOADABLE "2.23.133.10.1.3"
 #define OID_IMPORTABLE "2.23.133.10.1.4"
 #define OID_SEALED "2.23.133.10.1.5"
+
+#define RESERVE 65536 /* bytes; what libtasn1 wants for a key */
 
 static const char why_memory[] = "out of memory";
 static const char why_no_base64[] = "what is in the PEM block is not base64";
@@ -98,6 +101,8 @@ static int new_element(asn1_node *ret)
 	char error[ASN1_MAX_ERROR_DESCRIPTION_SIZE];
 
 	/* The table is our own: only memory can be lacking. */
+	if (!reserve(RESERVE))
+		return -ENOMEM;
 	if (asn1_array2tree(tpmkey_asn1, &definitions, error) != ASN1_SUCCESS)
 		return -ENOMEM;
 	if (asn1_create_element(definitions, "TPMPSK.TPMKey", ret) != ASN1_SUCCESS)

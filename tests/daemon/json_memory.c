@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Policies when there is no memory. The allocator here is the C library's, but for one call that
- * fails: each in turn. json-c itself may crash for want of memory (as of 0.16), so each try is a
- * process of its own; what must never be is a policy that lacks something.
+ * Policies and key files when there is no memory. The allocator here is the C library's, but for one call that
+ * fails: each in turn; or but for an end of its memory. json-c itself may crash for want of memory (as of 0.16), so
+ * each try is a process of its own; what must never be is a policy that lacks something.
  */
 #include "daemon/policy.h"
+#include "keys/keyfile.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,28 +20,56 @@
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
 
 static bool counting;
-static unsigned calls, failing; /* the call that fails, from 1; 0: none */
+static unsigned calls, failing;        /* the call that fails, from 1; 0: none */
+static size_t used, most = SIZE_MAX, peak; /* bytes */
 
-static bool fails(void)
+static size_t size_of(void *p)
 {
-	return counting && ++calls == failing;
+	return p ? malloc_usable_size(p) : 0;
+}
+
+static bool fails(size_t size)
+{
+	return counting && (++calls == failing || size > most || used > most - size);
+}
+
+static void *account(void *p)
+{
+	if (!counting)
+		return p;
+	used += size_of(p);
+	if (used > peak)
+		peak = used;
+	return p;
 }
 
 __attribute__((visibility("default"))) void *malloc(size_t size)
 {
-	return fails() ? NULL : __libc_malloc(size);
+	return fails(size) ? NULL : account(__libc_malloc(size));
 }
 
 __attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
 {
-	return fails() ? NULL : __libc_calloc(n, size);
+	return fails(n * size) ? NULL : account(__libc_calloc(n, size));
 }
 
 __attribute__((visibility("default"))) void *realloc(void *p, size_t size)
 {
-	return fails() ? NULL : __libc_realloc(p, size);
+	if (fails(size))
+		return NULL;
+	if (counting)
+		used -= size_of(p);
+	return account(__libc_realloc(p, size));
+}
+
+__attribute__((visibility("default"))) void free(void *p)
+{
+	if (counting)
+		used -= size_of(p);
+	__libc_free(p);
 }
 
 /* More entries than json-c makes room for at first. */
@@ -100,4 +131,71 @@ Test(json_memory, lacking_gives_no_policy_that_lacks_something)
 		refused += WIFEXITED(status) && WEXITSTATUS(status) == REFUSED;
 	}
 	cr_assert_gt(refused, all / 2);
+}
+
+/* Memory ends after so many bytes: nothing crashes then. */
+static void run_out(enum outcome (*attempt)(void))
+{
+	unsigned refused = 0;
+	size_t enough;
+
+	used = peak = 0;
+	counting = true;
+	cr_assert_eq(attempt(), RIGHT);
+	counting = false;
+	enough = peak;
+	for (size_t n = 0; n <= enough; n += 16) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0) {
+			enum outcome outcome;
+
+			used = 0;
+			most = n;
+			counting = true;
+			outcome = attempt();
+			counting = false;
+			_exit((int)outcome);
+		}
+		cr_assert_eq(waitpid(pid, &status, 0), pid);
+		cr_assert(WIFEXITED(status), "%zu bytes: signal %d", n, WTERMSIG(status));
+		cr_assert_neq(WEXITSTATUS(status), WRONG, "%zu bytes", n);
+		refused += WEXITSTATUS(status) == REFUSED;
+	}
+	cr_assert_gt(refused, 0);
+}
+
+static enum outcome read_policy(void)
+{
+	char error[POLICY_ERROR_SIZE];
+	struct policy p;
+
+	if (policy_parse(text, strlen(text), false, &p, error) < 0)
+		return REFUSED;
+	return p.rate == 50 && p.burst == 100 && p.n_allow == 35 ? RIGHT : WRONG;
+}
+
+static enum outcome write_and_read_key(void)
+{
+	static const uint8_t pub[100] = { 0, 98 }, priv[100] = { 0, 98 };
+	struct keyfile kf = { 0 }, again = { 0 };
+	const char *why;
+	char *pem;
+	size_t len;
+
+	if (keyfile_add(&kf, 0x40000001, pub, sizeof(pub), priv, sizeof(priv)) < 0 ||
+		keyfile_encode(&kf, &pem, &len) < 0)
+		return REFUSED;
+	return keyfile_decode(pem, len, &again, &why) < 0 ? REFUSED : RIGHT;
+}
+
+Test(json_memory, that_runs_out_while_a_policy_is_read_crashes_nothing)
+{
+	run_out(read_policy);
+}
+
+Test(json_memory, that_runs_out_while_a_key_file_is_written_and_read_crashes_nothing)
+{
+	run_out(write_and_read_key);
 }
