@@ -12,9 +12,22 @@ cd "$root" || exit 1
 checks="shell cppcheck analyzer tidy tsan valgrind coverage"
 [ $# -gt 0 ] && checks=$*
 
-need_packages gcc libc6-dev clang clang-tidy cppcheck shellcheck valgrind gcovr meson ninja-build pkg-config python3 \
-	libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev libseccomp-dev libtasn1-6-dev \
-	libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev openssl swtpm tpm2-tools util-linux || exit 1
+# What a check needs beside what all do.
+tools=
+for check in $checks; do
+	case $check in
+	shell) tools="$tools git shellcheck" ;;
+	cppcheck) tools="$tools clang cppcheck" ;;
+	tidy) tools="$tools clang clang-tidy" ;;
+	tsan) tools="$tools util-linux" ;;
+	valgrind) tools="$tools valgrind tpm2-tools" ;;
+	coverage) tools="$tools gcovr tpm2-tools" ;;
+	esac
+done
+# shellcheck disable=SC2086
+need_packages gcc libc6-dev meson ninja-build pkg-config python3 libtss2-dev libtss2-tcti-swtpm0 libsodium-dev libjson-c-dev \
+	libseccomp-dev libtasn1-6-dev libgnutls28-dev libmicrohttpd-dev libjose-dev libcriterion-dev libssl-dev openssl swtpm $tools ||
+	exit 1
 unset TPM_PSK_SOCKET NOTIFY_SOCKET JOURNAL_STREAM
 
 # folder NAME OPTION...: build-NAME, with these options.
@@ -73,6 +86,7 @@ PYTHON
 # addresses that are not random.
 check_tsan()
 {
+	setarch -R true || return 77
 	CC=gcc folder tsan -Dbuildtype=debugoptimized -Dtests=enabled -Db_sanitize=thread -Db_lundef=false &&
 		meson compile -C build-tsan && folder static -Dbuildtype=release -Dtests=enabled && meson compile -C build-static || return 1
 	for test in certificate crowd faults kill loop pressure sessions storm swarm twins; do
@@ -133,9 +147,13 @@ failed=0
 number=0
 for check in $checks; do
 	number=$((number + 1))
-	if "check_$check" >"$out/$check" 2>&1; then
+	"check_$check" >"$out/$check" 2>&1
+	status=$?
+	if [ "$status" -eq 0 ]; then
 		echo "ok $number - $check"
 		grep '^lines:' "$out/$check" | sed 's/^/# /'
+	elif [ "$status" -eq 77 ]; then
+		echo "ok $number - $check # SKIP not possible here"
 	else
 		failed=$((failed + 1))
 		echo "not ok $number - $check"

@@ -5,7 +5,7 @@
 #     tests/hostile/campaign.sh [BUILD]
 #
 # 1,000 kills of the daemon, 50 restarts of the TPM under load, and every single place where a system call, an allocation or a TPM command
-# of the scenario can fail. Takes from minutes to hours. Exit status 0: all held.
+# of the scenario can fail. Takes some minutes. Exit status 0: all held.
 set -u
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd) || exit 1
 TPMPSK_BUILD=$(CDPATH='' cd -- "${1:-$root/build-test}" && pwd) || exit 1
