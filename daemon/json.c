@@ -21,7 +21,10 @@
 #define DEPTH_MAX 8
 #define KEYS_MAX 64 /* in one text; no file here has as many */
 
-/* What json-c may want for a text as our files have them; one that is nothing but brackets makes it want more. */
+/*
+ * What json-c may want for a text as our files have them; one that is nothing but brackets makes it want more. See reserve.h for up to
+ * what size this helps.
+ */
 #define RESERVE_BASE 16384
 #define RESERVE_PER_BYTE 64
 

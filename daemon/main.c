@@ -74,7 +74,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		case ':':
 			return misused(argument, "a value is missing");
 		default:
-			return misused(argument, "no such option");
+			return misused(argument, strchr(argument, '=') && optopt ? "takes no value" : "no such option");
 		}
 		argument = argv[optind];
 	}

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The daemon does not need OpenSSL's headers for three prototypes. */
+/* The daemon does not need OpenSSL's headers for two prototypes and a number. */
 typedef struct ossl_lib_ctx_st OSSL_LIB_CTX;
 #define OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS UINT64_C(1)
 __attribute__((visibility("default"))) OSSL_LIB_CTX *OSSL_LIB_CTX_new(void);
@@ -35,7 +35,7 @@ static OSSL_LIB_CTX *shared;
 static bool sharing;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* Nobody here reads OpenSSL's messages: to load them costs more than 400 KiB. Later than libcrypto's first use, it would be too late. */
+/* Nobody here reads OpenSSL's messages: to load them costs more than 400 KiB. This must come before libcrypto's first use. */
 static void do_without_messages(void)
 {
 	int (*libcrypto_init)(uint64_t options, const void *settings) =

@@ -168,6 +168,7 @@ static void check_config(struct doctor *d)
 	strcpy(d->socket, TPMPSK_DEFAULT_SOCKET);
 	if (access(path, F_OK) < 0 && errno == ENOENT && !given) {
 		doctor_ok(d, "configuration", "%s is not there: the defaults hold", shown);
+		d->configured = true;
 		return;
 	}
 	if (access(path, R_OK) < 0) {
@@ -184,6 +185,7 @@ static void check_config(struct doctor *d)
 	else
 		doctor_ok(d, "configuration", "%s is right", shown);
 	config = json_object_from_file(path);
+	d->configured = config;
 	take_string(config, "tcti", d->tcti, sizeof(d->tcti));
 	take_string(config, "socket", d->socket, sizeof(d->socket));
 	json_object_put(config);
@@ -232,10 +234,12 @@ static void learn_tcti(struct doctor *d, struct json_object *tpm)
 	_cleanup_(text_freep) char *shown = text_of_json(json_object_object_get(tpm, "tcti"));
 	const char *tcti = json_object_get_string(json_object_object_get(tpm, "tcti"));
 
-	if (!tcti || strcmp(tcti, d->tcti) == 0)
+	if (!tcti || strncmp(tcti, d->tcti, sizeof(d->tcti) - 1) == 0)
 		return;
-	doctor_note(d, "configuration", "systemctl status tpm-pskd",
-		"the daemon was started with another one: its TPM is at %s", shown);
+	if (d->configured)
+		doctor_note(d, "configuration", "systemctl status tpm-pskd",
+			"it is not the one that the daemon was started with: its TPM is at %s",
+			shown);
 	snprintf(d->tcti, sizeof(d->tcti), "%s", tcti);
 }
 

@@ -14,7 +14,8 @@ struct doctor {
 	struct invocation *call;
 	unsigned wrong, notes;
 	const char *config_path;
-	char tcti[256], socket[256]; /* as the configuration has them */
+	char tcti[256], socket[256]; /* as the configuration has them; tcti: the daemon's own, once it has told */
+	bool configured;             /* that configuration was read */
 	bool answers;                /* the daemon does */
 	bool tpm_ready;              /* and says that its TPM does */
 	bool admin;                  /* we are one of its admins */

@@ -6,7 +6,9 @@
     report.py plot FILE PREFIX        clients, a second, p50 us, p99 us: of the rows "PREFIX, clients: N", for gnuplot
     report.py missed FILE...          how many targets were missed
 """
+import datetime
 import json
+import os
 import sys
 
 
@@ -32,8 +34,12 @@ def target(row):
     return ", ".join(words), ok
 
 
-def figures(bench):
-    print(f"\n## {bench['bench']}\n\n| | | at most |\n|---|---|---|")
+def date_of(path):
+    return datetime.date.fromtimestamp(os.path.getmtime(path)).isoformat()
+
+
+def figures(bench, path):
+    print(f"\n## {bench['bench']}\n\n{date_of(path)}\n\n| | | at most |\n|---|---|---|")
     for f in bench["figures"]:
         note = " **missed**" if over(f) else ""
         most = f"{f['max']:.0f}" if "max" in f else ""
@@ -48,9 +54,9 @@ def markdown(paths):
     for path in paths:
         bench = load(path)
         if "figures" in bench:
-            figures(bench)
+            figures(bench, path)
             continue
-        print(f"\n## {bench['bench']}\n\n{bench['rounds']} rounds of {bench['count']}; medians\n")
+        print(f"\n## {bench['bench']}\n\n{date_of(path)}: {bench['rounds']} rounds of {bench['count']}; medians\n")
         print("| | a second | p50 µs | p99 µs | |\n|---|---|---|---|---|")
         for row in bench["rows"]:
             words, ok = target(row)

@@ -61,7 +61,7 @@ it "and how to allow it" next "sudo tpm-psk key allow NAME user:$(id -un)"
 # As an administrator who does not know where the configuration is. Whatever TPM this machine has besides is not the question.
 config=$scene/other.json
 printf '{ "tcti": "device:/dev/tpm-none", "keys": "keys" }\n' >"$config"
-it "notices that the daemon has another configuration" finds note configuration 'the daemon was started with another'
+it "notices that the daemon has another configuration" finds note configuration 'it is not the one that'
 it "and looks at the TPM that the daemon has" finds ok TPM 'tpm-pskd has it'
 config=
 

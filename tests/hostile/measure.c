@@ -18,6 +18,11 @@ unsigned rounds(unsigned usual)
 	return value && *value ? (unsigned)strtoul(value, NULL, 10) : usual;
 }
 
+long long patience(long long usual_ms)
+{
+	return getenv("TSAN_OPTIONS") ? 5 * usual_ms : usual_ms;
+}
+
 int descriptors_of(pid_t pid)
 {
 	char path[64];

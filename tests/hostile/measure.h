@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 unsigned rounds(unsigned usual);
+/* How long something may take: more under ThreadSanitizer. */
+long long patience(long long usual_ms);
 
 /* Open descriptors; -1 when there is no such process. */
 int descriptors_of(pid_t pid);
@@ -16,7 +18,7 @@ int descriptors_of(pid_t pid);
 int idle_descriptors_of(pid_t pid);
 /*
  * Memory that it occupies, in KiB. 0 in a build with AddressSanitizer, which keeps back what was freed, and for a daemon under
- * ThreadSanitizer, which keeps book of it.
+ * ThreadSanitizer, which keeps records of it.
  */
 long memory_of(pid_t pid);
 

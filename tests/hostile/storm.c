@@ -132,7 +132,7 @@ static unsigned kill_and_start(unsigned round)
 	since = command_now_ms();
 	right = tally->right;
 	while (tally->right < right + CLIENTS) {
-		cr_assert_lt(command_now_ms() - since, RESUME_MS, "round %u: no service", round);
+		cr_assert_lt(command_now_ms() - since, patience(RESUME_MS), "round %u: no service", round);
 		usleep(500);
 	}
 	return (unsigned)(command_now_ms() - since);
@@ -191,7 +191,7 @@ Test(storm, of_restarts_costs_nobody_a_wrong_answer_or_a_deadline)
 	cr_assert_eq(tally->wrong, 0);
 	cr_assert_eq(tally->other, 0, "%u ended neither right nor with tpm-unavailable",
 		tally->other);
-	cr_assert_lt(tally->longest_ms, TPMPSK_DEADLINE_DEFAULT_MS);
+	cr_assert_lt(tally->longest_ms, patience(TPMPSK_DEADLINE_DEFAULT_MS));
 	cr_assert_eq(handles_in(scene.tpm.tcti, 0x80), objects);
 	cr_assert_eq(handles_in(scene.tpm.tcti, 0x02), sessions);
 	cr_assert_eq(idle_descriptors_of(daemon), descriptors);

@@ -84,7 +84,7 @@ static void is_served(void)
 	cr_assert_geq(fd, 0);
 	cr_assert_eq(raw_ask(fd, "a", 1), TPMPSK_STATUS_OK);
 	close(fd);
-	cr_assert_lt(command_now_ms() - before, PATIENCE_MS);
+	cr_assert_lt(command_now_ms() - before, patience(PATIENCE_MS));
 }
 
 static void come_and_go(int descriptors)
@@ -111,7 +111,7 @@ static void come_and_go(int descriptors)
 	tally->leave = true;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_assert_eq(status, 0);
-	until = command_now_ms() + COMMAND_DEADLINE_MS;
+	until = command_now_ms() + patience(COMMAND_DEADLINE_MS);
 	while (descriptors_of(command_pid(scene.daemon)) != descriptors) {
 		cr_assert_lt(command_now_ms(), until);
 		usleep(1000);
