@@ -29,14 +29,19 @@
 static int open_file(struct audit_place *p)
 {
 	struct stat st;
-	int fd = open(
-		p->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0600);
+	/* O_NONBLOCK: a FIFO has nobody at its other end, perhaps, and the loop must not wait for somebody. */
+	int fd = open(p->path,
+		O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK,
+		0600);
+	int r = 0;
 
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0) {
-		int r = -errno;
-
+		return errno == ENXIO ? -EINVAL : -errno;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+		r = -EINVAL;
+	if (r < 0) {
 		close(fd);
 		return r;
 	}

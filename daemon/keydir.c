@@ -331,6 +331,23 @@ static bool ends_with(const char *s, const char *end)
 	return strlen(s) >= strlen(end) && strcmp(s + strlen(s) - strlen(end), end) == 0;
 }
 
+/*
+ * The directory that was opened, and locked, is still the one that the path leads to: else what is read and written here is not what an
+ * administrator sees there.
+ */
+static int check_place(const struct keydir *d, char error[KEYDIR_ERROR_SIZE])
+{
+	struct stat here, there;
+
+	if (fstat(d->fd, &here) < 0 || stat(d->path, &there) < 0)
+		return fail(error, -errno, "%s: %s; restart when it is back", d->path,
+			strerror(errno));
+	if (here.st_dev != there.st_dev || here.st_ino != there.st_ino)
+		return fail(error, -ESTALE, "%s: another directory is in its place; restart",
+			d->path);
+	return 0;
+}
+
 int keydir_list(
 	const struct keydir *d, keydir_name **ret, size_t *ret_n, char error[KEYDIR_ERROR_SIZE])
 {
@@ -340,7 +357,9 @@ int keydir_list(
 	size_t n = 0;
 	int r;
 
-	r = read_entries(d, &e, error);
+	r = check_place(d, error);
+	if (r == 0)
+		r = read_entries(d, &e, error);
 	if (r < 0)
 		return r;
 	names = calloc((size_t)e.n + 1, sizeof(*names));
@@ -529,8 +548,10 @@ int keydir_add(const struct keydir *d, const char *name, const struct policy *po
 	const struct keyfile *file, char error[KEYDIR_ERROR_SIZE])
 {
 	static const char *const suffixes[] = { JSON, PEM };
-	int r;
+	int r = check_place(d, error);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < 2; i++)
 		if (exists(d, name_of("", name, suffixes[i]).s))
 			return fail(error, -EEXIST, "%s/%s%s: is already there", d->path, name,
@@ -545,6 +566,9 @@ int keydir_set_policy(const struct keydir *d, const char *name, const struct pol
 	struct file_name from = name_of(POLICY, name, JSON);
 	int r;
 
+	r = check_place(d, error);
+	if (r < 0)
+		return r;
 	r = write_policy(d, from.s, policy);
 	if (r < 0)
 		return fail_change(d, name, r, error);
@@ -559,8 +583,11 @@ int keydir_set_policy(const struct keydir *d, const char *name, const struct pol
 
 int keydir_remove(const struct keydir *d, const char *name, char error[KEYDIR_ERROR_SIZE])
 {
-	int r = take_away(d, name);
+	int r = check_place(d, error);
 
+	if (r < 0)
+		return r;
+	r = take_away(d, name);
 	return r < 0 ? fail_change(d, name, r, error) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/conn.h"
 #include "daemon/notify.h"
 #include "daemon/job.h"
+#include "daemon/file.h"
 #include "daemon/lock.h"
 #include "daemon/primary.h"
 #include "daemon/sandbox.h"
@@ -160,7 +161,7 @@ int server_reload(struct server *s, char error[SERVER_ERROR_SIZE])
 		goto fail;
 	r = audit_prepare(config.audit, &place);
 	if (r < 0) {
-		field_error(s, error, "audit", "%s: %s", config.audit, strerror(-r));
+		field_error(s, error, "audit", "%s: %s", config.audit, file_why(r));
 		config_done(&config);
 		goto fail;
 	}
@@ -452,7 +453,7 @@ int server_new(struct server **ret, const char *config_path, struct config *conf
 	if (r == 0) {
 		r = audit_open(&s->audit, s->config.audit);
 		if (r < 0)
-			field_error(s, error, "audit", "%s: %s", s->config.audit, strerror(-r));
+			field_error(s, error, "audit", "%s: %s", s->config.audit, file_why(r));
 	}
 	if (r == 0)
 		r = keystore_open(&s->keys, s->config.keys, error);

@@ -184,7 +184,7 @@ static enum exit_code fill_tls13_schedule(struct invocation *call, struct tpmpsk
 		return code;
 	in->step = binder ? TPMPSK_TLS13_BINDER : TPMPSK_TLS13_HANDSHAKE_SECRET;
 	if (binder == !!options_get(o, "--shared-secret"))
-		return usage(call, "one of --transcript and --shared-secret is needed");
+		return usage(call, "one of --transcript and --shared-secret is needed, and not both");
 	if (binder && !option_of_hash_size(o, "--transcript", in->transcript_hash, in->digest))
 		return usage(
 			call, "--transcript is %zu bytes in hex", tpmpsk_digest_size(in->digest));
@@ -295,7 +295,7 @@ static enum exit_code fill_identity(struct invocation *call, struct tpmpsk_deriv
 	const char *text = options_get(&call->options, "--identity");
 
 	if (!text == !options_get(&call->options, "--identity-hex"))
-		return usage(call, "one of --identity and --identity-hex is needed");
+		return usage(call, "one of --identity and --identity-hex is needed, and not both");
 	q->identity_len = text ? strlen(text) : 0;
 	if (text && q->identity_len <= sizeof(q->identity))
 		memcpy(q->identity, text, q->identity_len);

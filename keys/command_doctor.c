@@ -162,6 +162,8 @@ static void check_config(struct doctor *d)
 	_cleanup_(text_freep) char *why = NULL;
 	_cleanup_(text_freep) char *shown = text_escape(path);
 	struct json_object *config;
+	char next[300];
+	struct stat st;
 	int r;
 
 	strcpy(d->tcti, "device:/dev/tpmrm0");
@@ -177,13 +179,19 @@ static void check_config(struct doctor *d)
 		return;
 	}
 	r = run_check(given, &why);
-	if (r > 0)
-		doctor_wrong(d, "configuration", "tpm-pskd --check-config", "%s", why);
-	else if (r < 0)
+	if (r > 0) {
+		snprintf(next, sizeof(next), "tpm-pskd --check-config%s%s", given ? " --config " : "",
+			given ? shown : "");
+		doctor_wrong(d, "configuration", next, "%s", why);
+	} else if (r < 0) {
 		doctor_note(d, "configuration", NULL, "%s was not checked: there is no tpm-pskd",
 			shown);
-	else
+	} else {
 		doctor_ok(d, "configuration", "%s is right", shown);
+	}
+	/* Of a FIFO, say, there would be no end. */
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
 	config = json_object_from_file(path);
 	d->configured = config;
 	take_string(config, "tcti", d->tcti, sizeof(d->tcti));

@@ -10,6 +10,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define RATE_MAX 1000000 /* as the policy has it, tpm-psk-key-policy(5) */
+
 #define PURPOSES                                                                                   \
 	"tls12-session, session-identity, exporter-kdf,\n"                                         \
 	"                             exporter-mac, tls12-master, tls13-schedule, psk-import or\n" \
@@ -83,7 +85,7 @@ static enum exit_code add_number(
 	char error[OPTIONS_ERROR_SIZE];
 	uint32_t value = 0;
 
-	if (options_get_number(&call->options, option, 1, UINT32_MAX, error, &value) < 0)
+	if (options_get_number(&call->options, option, 1, RATE_MAX, error, &value) < 0)
 		return usage(call, "%s", error);
 	if (value > 0)
 		json_object_object_add(
@@ -106,7 +108,7 @@ static enum exit_code check_policy_options(struct invocation *call)
 		return usage(call, "--purpose is missing");
 	/* No peer ever sees the identity of a key with a certificate. */
 	if (identities > 1 || (identities == 0 && !is_certificate(purpose)))
-		return usage(call, "one of --identity and --identity-hex is needed");
+		return usage(call, "one of --identity and --identity-hex is needed, and not both");
 	return EXIT_DONE;
 }
 
@@ -165,7 +167,7 @@ static enum exit_code read_secret(struct invocation *call, struct tpmpsk_key_new
 	int r;
 
 	if (!raw == !hex)
-		return usage(call, "one of --secret-file and --hex-file is needed");
+		return usage(call, "one of --secret-file and --hex-file is needed, and not both");
 	if (raw)
 		r = secret_file_read(
 			raw, ret->payload, TPMPSK_KEY_SECRET_MAX, error, &ret->payload_len);

@@ -114,6 +114,14 @@ static bool informed(const struct options *o, const struct command *c, char **wo
 	return true;
 }
 
+/* An empty variable in a script must not lead to the system's daemon. */
+static bool empty_socket(const struct options *o)
+{
+	const char *socket = options_get(o, "--socket");
+
+	return socket && !*socket;
+}
+
 static enum exit_code run(struct invocation *call, char **argv)
 {
 	struct options *o = &call->options;
@@ -149,6 +157,8 @@ static enum exit_code run(struct invocation *call, char **argv)
 		return usage(call, "%s: something is missing", call->command->args);
 	if (o->n_args > call->command->max_args)
 		return usage(call, "'%s' is too much", o->args[call->command->max_args]);
+	if (empty_socket(o))
+		return usage(call, "--socket: the path is empty");
 	return call->command->run(call);
 }
 

@@ -63,6 +63,10 @@ config=$scene/other.json
 printf '{ "tcti": "device:/dev/tpm-none", "keys": "keys" }\n' >"$config"
 it "notices that the daemon has another configuration" finds note configuration 'it is not the one that'
 it "and looks at the TPM that the daemon has" finds ok TPM 'tpm-pskd has it'
+mkfifo "$scene/fifo"
+config=$scene/fifo
+it "does not wait for a FIFO" finds WRONG configuration 'not a regular file|regular'
+it "and says how to check that one" next "tpm-pskd --check-config --config $scene/fifo"
 config=
 
 it "refuses a purpose without an identity" fails 2 '--purpose needs --identity' doctor --purpose tls12-session

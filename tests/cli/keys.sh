@@ -124,3 +124,16 @@ listed()
 }
 it "lists them all, in order, over several pages" listed
 it "lists them for people" test "$(psk key list | wc -l)" -eq "$(($(ls "$scene"/keys/*.json | wc -l) + 1))"
+
+# The daemon holds on to the directory that it opened. What is put in its place, it must not take for that one.
+mv "$scene/keys" "$scene/kept"
+it "does not reload without its directory" refuses "/keys: No such file or directory; restart" psk reload
+it "changes nothing then" refuses "restart" psk key allow many-10 uid:4711
+cp -a "$scene/kept" "$scene/keys"
+it "does not take another directory for it" refuses "/keys: another directory is in its place; restart" psk reload
+it "changes nothing then, either" refuses "restart" psk key remove many-10
+it "goes on with the keys that it has" prints many-10 psk key show many-10
+rm -r "$scene/keys"
+mv "$scene/kept" "$scene/keys"
+it "reloads when it is back" psk reload
+it "and changes keys" psk key allow many-10 uid:4711

@@ -134,5 +134,7 @@ it "says where it looked for the daemon" fails 1 "^tpm-psk: status: no-daemon: .
 it "looks where \$TPM_PSK_SOCKET says" fails 1 "$scene/elsewhere" env TPM_PSK_SOCKET="$scene/elsewhere" "$tpm_psk" status
 it "prefers --socket" fails 1 "$socket" env TPM_PSK_SOCKET="$scene/elsewhere" "$tpm_psk" --socket "$socket" status
 it "takes --socket behind the command, too" fails 1 "$socket" "$tpm_psk" status --socket "$socket"
+it "refuses an empty path" fails 2 "--socket: the path is empty" "$tpm_psk" status --socket ""
+it "refuses an empty path in the short form" fails 2 "--socket: the path is empty" "$tpm_psk" --socket= status
 it "escapes what could fool a terminal" fails 1 'key show \\x1b\[31mred: no-daemon' psk key show "$(printf '\033[31mred')"
 it "refuses a name that no message holds" fails 1 'malformed' psk key show "$(printf '%065d' 0)"

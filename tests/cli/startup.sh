@@ -58,6 +58,9 @@ it "says that a TPM's device does not exist" with "\"tcti\": \"device:$scene/tpm
 
 it "says that the socket cannot be made" with "\"socket\": \"$scene/none/socket\"," "$scene/none"
 it "says that the audit file cannot be made" with "\"audit\": \"$scene/none/audit\"," "$scene/none/audit"
+mkfifo "$scene/fifo"
+it "says that the audit file is a FIFO" with "\"audit\": \"$scene/fifo\"," "$scene/fifo: is not a regular file"
+it "says that the audit file is a folder" with "\"audit\": \"$scene\"," "$scene: "
 it "says that the key directory cannot be made" with "\"keys\": \"$scene/none/keys\"," "$scene/none/keys"
 touch "$scene/file"
 it "says that the key directory is none" with "\"keys\": \"file\"," "$scene/file"
