@@ -52,18 +52,6 @@ static void map_inject(void)
 	close(fd);
 }
 
-/* The status of a request, -1 when there is no answer. */
-static int call(const uint8_t *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX], int *ret_len)
-{
-	int fd = raw_connect(scene.socket);
-
-	if (fd < 0)
-		return -1;
-	*ret_len = raw_call(fd, packet, len, reply);
-	close(fd);
-	return *ret_len > 0 ? raw_status(reply, *ret_len, 1) : -1;
-}
-
 static int make(const char *name)
 {
 	uint8_t packet[TPMPSK_MESSAGE_MAX], reply[TPMPSK_MESSAGE_MAX];
@@ -78,7 +66,7 @@ static int make(const char *name)
 	cr_assert_eq(
 		tpmpsk_key_new_encode(1, TPMPSK_OP_KEY_IMPORT, &m, packet, sizeof(packet), &len),
 		0);
-	return call(packet, len, reply, &n);
+	return raw_once(scene.socket, packet, len, reply, &n);
 }
 
 static int derive(const char *name)
@@ -92,7 +80,7 @@ static int derive(const char *name)
 
 	raw_derive(&q, name, 1);
 	cr_assert_eq(tpmpsk_derive_encode(1, &q, packet, sizeof(packet), &len), 0);
-	status = call(packet, len, reply, &n);
+	status = raw_once(scene.socket, packet, len, reply, &n);
 	if (status != TPMPSK_STATUS_OK)
 		return status;
 	tpmpsk_reader_init(&r, reply + TPMPSK_HEADER_SIZE, (size_t)n - TPMPSK_HEADER_SIZE);
@@ -122,7 +110,7 @@ static int simple(uint8_t opcode, const char *name)
 	else
 		r = tpmpsk_empty_encode(1, opcode, packet, sizeof(packet), &len);
 	cr_assert_eq(r, 0);
-	return call(packet, len, reply, &n);
+	return raw_once(scene.socket, packet, len, reply, &n);
 }
 
 static void scenario(void)

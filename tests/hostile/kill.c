@@ -50,18 +50,6 @@ static void key_name(unsigned key, char name[16])
 	snprintf(name, 16, "k%u", key);
 }
 
-/* The status of a request, or -1 when there was no answer. */
-static int call(const uint8_t *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX], int *ret_len)
-{
-	int fd = raw_connect(scene.socket);
-
-	if (fd < 0)
-		return -1;
-	*ret_len = raw_call(fd, packet, len, reply);
-	close(fd);
-	return *ret_len > 0 ? raw_status(reply, *ret_len, 1) : -1;
-}
-
 static int make_key(unsigned key, uint8_t opcode, const void *payload, size_t len)
 {
 	uint8_t packet[TPMPSK_MESSAGE_MAX], reply[TPMPSK_MESSAGE_MAX];
@@ -74,7 +62,7 @@ static int make_key(unsigned key, uint8_t opcode, const void *payload, size_t le
 	memcpy(m.payload, payload, len);
 	if (tpmpsk_key_new_encode(1, opcode, &m, packet, sizeof(packet), &len) < 0)
 		_exit(4);
-	return call(packet, len, reply, &n);
+	return raw_once(scene.socket, packet, len, reply, &n);
 }
 
 static int change_key(unsigned key, uint8_t opcode)
@@ -95,7 +83,7 @@ static int change_key(unsigned key, uint8_t opcode)
 		r = tpmpsk_key_who_encode(1, opcode, &who, packet, sizeof(packet), &len);
 	if (r < 0)
 		_exit(4);
-	return call(packet, len, reply, &n);
+	return raw_once(scene.socket, packet, len, reply, &n);
 }
 
 /* In a child: changes that follow from what is there, one after the other, until the daemon is gone. */
@@ -161,12 +149,12 @@ static bool is_as(unsigned key, const struct state *s)
 	cr_assert_eq(tpmpsk_key_name_encode(
 			     1, TPMPSK_OP_KEY_SHOW, &name, packet, sizeof(packet), &len),
 		0);
-	if ((call(packet, len, reply, &n) == TPMPSK_STATUS_OK) != s->there)
+	if ((raw_once(scene.socket, packet, len, reply, &n) == TPMPSK_STATUS_OK) != s->there)
 		return false;
 	key_name(key, identity);
 	raw_derive(&q, identity, key);
 	cr_assert_eq(tpmpsk_derive_encode(1, &q, packet, sizeof(packet), &len), 0);
-	status = call(packet, len, reply, &n);
+	status = raw_once(scene.socket, packet, len, reply, &n);
 	if (!s->there || !s->allowed)
 		return status == TPMPSK_STATUS_DENIED || status == TPMPSK_STATUS_UNKNOWN_IDENTITY;
 	if (status != TPMPSK_STATUS_OK || s->version == 0)

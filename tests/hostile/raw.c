@@ -117,3 +117,15 @@ void raw_become(unsigned uid, unsigned group)
 	if (setgroups(group ? 1 : 0, groups) < 0 || setgid(uid) < 0 || setuid(uid) < 0)
 		_exit(99);
 }
+
+int raw_once(const char *socket, const uint8_t *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX],
+	int *ret_len)
+{
+	int fd = raw_connect(socket);
+
+	if (fd < 0)
+		return -1;
+	*ret_len = raw_call(fd, packet, len, reply);
+	close(fd);
+	return *ret_len > 0 ? raw_status(reply, *ret_len, 1) : -1;
+}

@@ -26,6 +26,12 @@ int raw_call(int fd, const void *packet, size_t len, uint8_t reply[TPMPSK_MESSAG
 
 /* Status of a reply, or -1 when it is no well-formed reply to id. */
 int raw_status(const uint8_t *reply, int len, uint32_t id);
+/*
+ * Over a connection of its own: the status of a request with id 1, or -1 when there was no answer. The reply and its length as raw_call()
+ * gives them.
+ */
+int raw_once(const char *socket, const uint8_t *packet, size_t len, uint8_t reply[TPMPSK_MESSAGE_MAX],
+	int *ret_len);
 
 /* Asks for tls12-session with randoms made from seed and id 1; returns the status, or -1 when there was no good answer. */
 int raw_ask(int fd, const char *identity, uint64_t seed);
