@@ -75,9 +75,9 @@ struct epoch *epochs_get(struct epochs *e, struct key *k, uint64_t number)
 
 void epochs_fill(struct epoch *entry, const uint8_t secret[SESSION_KEY_SIZE])
 {
-	session_epoch_keys(secret, entry->tag_key, entry->psk_key);
+	session_epoch_keys(secret, &entry->keys);
 	if (entry->version == SESSION_STRICT)
-		sodium_memzero(entry->psk_key, sizeof(entry->psk_key));
+		sodium_memzero(&entry->keys.psk, sizeof(entry->keys.psk));
 	entry->ready = true;
 }
 

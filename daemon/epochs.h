@@ -26,10 +26,8 @@ struct epoch {
 	enum session_version version;
 	uint64_t number;
 	bool fetching, ready;
-	bool used; /* asked for, and not only fetched ahead */
-	uint8_t tag_key[SESSION_KEY_SIZE];
-	uint8_t psk_key
-		[SESSION_KEY_SIZE]; /* zeroes in strict mode: a PSK comes from the TPM there */
+	bool used;                /* asked for, and not only fetched ahead */
+	struct session_keys keys; /* psk: zeroes in strict mode, a PSK comes from the TPM there */
 };
 
 struct epochs {

@@ -75,7 +75,7 @@ static void finish_identity(struct job *job, const struct epoch *entry)
 {
 	struct tpmpsk_derive *q = &job->derive;
 
-	session_tag(&job->session, q->identity, entry->tag_key, job->session.tag);
+	session_tag(&job->session, q->identity, &entry->keys, job->session.tag);
 	job->derived.name_len =
 		session_identity_print(&job->session, q->identity, job->derived.name);
 	/* From here on both roles derive from the same thing. */
@@ -91,7 +91,7 @@ static enum tpmpsk_status check_identity(
 	uint8_t tag[SESSION_TAG_SIZE];
 	bool right;
 
-	session_tag(&job->session, job->derive.identity, entry->tag_key, tag);
+	session_tag(&job->session, job->derive.identity, &entry->keys, tag);
 	right = sodium_memcmp(tag, job->session.tag, sizeof(tag)) == 0;
 	sodium_memzero(tag, sizeof(tag));
 	if (!right)
@@ -178,8 +178,8 @@ static void session_continue(struct server *s, struct job *job, struct epoch *en
 		job_submit(s, job);
 		return;
 	}
-	session_epoch_psk(job->derive.identity, job->derive.identity_len, entry->psk_key,
-		job->derived.secret);
+	session_epoch_psk(
+		job->derive.identity, job->derive.identity_len, &entry->keys, job->derived.secret);
 	job->derived.secret_len = SESSION_KEY_SIZE;
 	job_finish(s, job);
 }

@@ -5,19 +5,18 @@
 #include "proto/writer.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <string.h>
 
 #define STAMP_SIZE (8 + SESSION_NONCE_SIZE)
 #define BINARY_SIZE (STAMP_SIZE + SESSION_TAG_SIZE)
 #define BASE64_SIZE (SESSION_SUFFIX_SIZE - 3)
 
-static void hmac(const uint8_t key[SESSION_KEY_SIZE], const void *in, size_t len,
+/* begun: with the key. It stays as it was. */
+static void hmac(const crypto_auth_hmacsha256_state *begun, const void *in, size_t len,
 	uint8_t out[SESSION_KEY_SIZE])
 {
-	crypto_auth_hmacsha256_state state;
+	crypto_auth_hmacsha256_state state = *begun;
 
-	crypto_auth_hmacsha256_init(&state, key, SESSION_KEY_SIZE);
 	crypto_auth_hmacsha256_update(&state, in, len);
 	crypto_auth_hmacsha256_final(&state, out);
 	sodium_memzero(&state, sizeof(state));
@@ -125,15 +124,22 @@ size_t session_epoch_message(
 	return finish(&w);
 }
 
-void session_epoch_keys(const uint8_t secret[SESSION_KEY_SIZE], uint8_t tag_key[SESSION_KEY_SIZE],
-	uint8_t psk_key[SESSION_KEY_SIZE])
+void session_epoch_keys(const uint8_t secret[SESSION_KEY_SIZE], struct session_keys *ret)
 {
-	hmac(secret, "tag", 3, tag_key);
-	hmac(secret, "psk", 3, psk_key);
+	crypto_auth_hmacsha256_state state;
+	uint8_t key[SESSION_KEY_SIZE];
+
+	crypto_auth_hmacsha256_init(&state, secret, SESSION_KEY_SIZE);
+	hmac(&state, "tag", 3, key);
+	crypto_auth_hmacsha256_init(&ret->tag, key, sizeof(key));
+	hmac(&state, "psk", 3, key);
+	crypto_auth_hmacsha256_init(&ret->psk, key, sizeof(key));
+	sodium_memzero(&state, sizeof(state));
+	sodium_memzero(key, sizeof(key));
 }
 
 void session_tag(const struct session_identity *s, const uint8_t *base,
-	const uint8_t tag_key[SESSION_KEY_SIZE], uint8_t tag[SESSION_TAG_SIZE])
+	const struct session_keys *keys, uint8_t tag[SESSION_TAG_SIZE])
 {
 	uint8_t message[1 + STAMP_SIZE + SESSION_BASE_MAX], out[SESSION_KEY_SIZE];
 	struct tpmpsk_writer w;
@@ -142,7 +148,7 @@ void session_tag(const struct session_identity *s, const uint8_t *base,
 	tpmpsk_write_u8(&w, version_char(s->version));
 	write_stamp(&w, s);
 	tpmpsk_write_bytes(&w, base, s->base_len);
-	hmac(tag_key, message, finish(&w), out);
+	hmac(&keys->tag, message, finish(&w), out);
 	memcpy(tag, out, SESSION_TAG_SIZE);
 	sodium_memzero(out, sizeof(out));
 }
@@ -157,10 +163,10 @@ size_t session_psk_message(enum session_version v, const uint8_t *wire, size_t w
 	return finish(&w);
 }
 
-void session_epoch_psk(const uint8_t *wire, size_t wire_len,
-	const uint8_t psk_key[SESSION_KEY_SIZE], uint8_t psk[SESSION_KEY_SIZE])
+void session_epoch_psk(const uint8_t *wire, size_t wire_len, const struct session_keys *keys,
+	uint8_t psk[SESSION_KEY_SIZE])
 {
 	uint8_t message[SESSION_MESSAGE_MAX];
 
-	hmac(psk_key, message, session_psk_message(SESSION_EPOCH, wire, wire_len, message), psk);
+	hmac(&keys->psk, message, session_psk_message(SESSION_EPOCH, wire, wire_len, message), psk);
 }

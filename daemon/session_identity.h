@@ -18,6 +18,7 @@
 
 #include "proto/derive.h"
 
+#include <sodium.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,20 +62,25 @@ size_t session_identity_print(
 size_t session_epoch_message(
 	enum session_version v, uint64_t epoch, uint8_t message[SESSION_MESSAGE_MAX]);
 
-/* HMAC(S_n, "tag") and HMAC(S_n, "psk"). */
-void session_epoch_keys(const uint8_t secret[SESSION_KEY_SIZE], uint8_t tag_key[SESSION_KEY_SIZE],
-	uint8_t psk_key[SESSION_KEY_SIZE]);
+/*
+ * HMAC(S_n, "tag") and HMAC(S_n, "psk"), each as the state of an HMAC that was begun with it: half of what a short HMAC costs is its
+ * key, and an epoch has many. As secret as the keys.
+ */
+struct session_keys {
+	crypto_auth_hmacsha256_state tag, psk;
+};
+void session_epoch_keys(const uint8_t secret[SESSION_KEY_SIZE], struct session_keys *ret);
 
 /* The tag that s should have. */
 void session_tag(const struct session_identity *s, const uint8_t *base,
-	const uint8_t tag_key[SESSION_KEY_SIZE], uint8_t tag[SESSION_TAG_SIZE]);
+	const struct session_keys *keys, uint8_t tag[SESSION_TAG_SIZE]);
 
 /* What a PSK is an HMAC of: under K in strict mode, under the psk key in epoch mode. Returns its length. */
 size_t session_psk_message(enum session_version v, const uint8_t *wire, size_t wire_len,
 	uint8_t message[SESSION_MESSAGE_MAX]);
 
 /* The PSK in epoch mode. */
-void session_epoch_psk(const uint8_t *wire, size_t wire_len,
-	const uint8_t psk_key[SESSION_KEY_SIZE], uint8_t psk[SESSION_KEY_SIZE]);
+void session_epoch_psk(const uint8_t *wire, size_t wire_len, const struct session_keys *keys,
+	uint8_t psk[SESSION_KEY_SIZE]);
 
 #endif

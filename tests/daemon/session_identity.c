@@ -24,8 +24,8 @@ static void check(const struct vector *v)
 	struct software_key key;
 	struct session_identity s = { 0 }, parsed;
 	uint8_t base[128], want[256], message[SESSION_MESSAGE_MAX], secret[SESSION_KEY_SIZE];
-	uint8_t tag_key[SESSION_KEY_SIZE], psk_key[SESSION_KEY_SIZE], psk[SESSION_KEY_SIZE],
-		wire[TPMPSK_IDENTITY_MAX];
+	uint8_t psk[SESSION_KEY_SIZE], wire[TPMPSK_IDENTITY_MAX];
+	struct session_keys keys;
 	const char *text = vector_text(v, "session_identity");
 	size_t len;
 
@@ -41,8 +41,8 @@ static void check(const struct vector *v)
 	vector_bytes(v, "epoch_secret", want, sizeof(want));
 	cr_assert_arr_eq(secret, want, SESSION_KEY_SIZE);
 
-	session_epoch_keys(secret, tag_key, psk_key);
-	session_tag(&s, base, tag_key, s.tag);
+	session_epoch_keys(secret, &keys);
+	session_tag(&s, base, &keys, s.tag);
 	len = session_identity_print(&s, base, wire);
 	cr_assert_eq(len, strlen(text));
 	cr_assert_arr_eq(wire, text, len);
@@ -55,7 +55,7 @@ static void check(const struct vector *v)
 	cr_assert_arr_eq(parsed.nonce, s.nonce, SESSION_NONCE_SIZE);
 
 	if (s.version == SESSION_EPOCH)
-		session_epoch_psk(wire, len, psk_key, psk);
+		session_epoch_psk(wire, len, &keys, psk);
 	else
 		mac_of(&key, message, session_psk_message(SESSION_STRICT, wire, len, message), psk);
 	vector_bytes(v, "psk", want, sizeof(want));

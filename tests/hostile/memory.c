@@ -284,20 +284,28 @@ static void expect_locked(pid_t pid, const uint8_t *wanted, const char *what)
 	cr_expect_eq(r.unlocked, 0, "%s: %s", what, r.where);
 }
 
+/* What the daemon keeps of a key: the hash's state behind the block that the key makes. */
+static const uint8_t *hashed(const crypto_auth_hmacsha256_state *begun)
+{
+	return (const uint8_t *)begun->ictx.state;
+}
+
 static void check_epoch(pid_t daemon, size_t number, enum session_version version)
 {
-	uint8_t message[SESSION_MESSAGE_MAX], s[32], tag[32], psk[32];
+	uint8_t message[SESSION_MESSAGE_MAX], s[32];
+	struct session_keys made;
 	uint64_t epoch = session_epoch_of((uint64_t)time(NULL) * 1000);
 	size_t len = session_epoch_message(version, epoch, message);
 
 	hmac(secrets[number], message, len, s);
-	session_epoch_keys(s, tag, psk);
+	session_epoch_keys(s, &made);
 	expect_nowhere(daemon, s, sizeof(s), "the epoch's secret itself");
-	expect_locked(daemon, tag, "the key for tags");
+	expect_locked(daemon, hashed(&made.tag), "the key for tags");
 	if (version == SESSION_STRICT)
-		expect_nowhere(daemon, psk, sizeof(psk), "the key for PSKs, in strict mode");
+		expect_nowhere(daemon, hashed(&made.psk), SESSION_KEY_SIZE,
+			"the key for PSKs, in strict mode");
 	else
-		expect_locked(daemon, psk, "the key for PSKs");
+		expect_locked(daemon, hashed(&made.psk), "the key for PSKs");
 }
 
 static bool may_lock(void)

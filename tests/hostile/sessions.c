@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,6 +102,16 @@ static int as_server(
 	return ask(fd, TPMPSK_ROLE_SERVER, wire, len, handshake, ret);
 }
 
+/* Over a connection of its own. */
+static int as_server_elsewhere(const void *wire, size_t len, struct tpmpsk_derived *ret)
+{
+	int socket = raw_connect(scene.socket);
+	int status = ask(socket, TPMPSK_ROLE_SERVER, wire, len, "", ret);
+
+	close(socket);
+	return status;
+}
+
 static void hmac(const void *key, size_t key_len, const void *in, size_t len, uint8_t out[32])
 {
 	crypto_auth_hmacsha256_state state;
@@ -123,17 +134,18 @@ static size_t software_client(
 	enum session_version v, const char *identity, uint64_t ms, uint8_t *wire, uint8_t psk[32])
 {
 	struct session_identity s = { .version = v, .unix_ms = ms, .base_len = strlen(identity) };
-	uint8_t message[SESSION_MESSAGE_MAX], epoch[32], tag_key[32], psk_key[32];
+	uint8_t message[SESSION_MESSAGE_MAX], epoch[32];
+	struct session_keys keys;
 	size_t len;
 
 	randombytes_buf(s.nonce, sizeof(s.nonce));
 	hmac(secret, sizeof(secret) - 1, message,
 		session_epoch_message(v, session_epoch_of(ms), message), epoch);
-	session_epoch_keys(epoch, tag_key, psk_key);
-	session_tag(&s, (const uint8_t *)identity, tag_key, s.tag);
+	session_epoch_keys(epoch, &keys);
+	session_tag(&s, (const uint8_t *)identity, &keys, s.tag);
 	len = session_identity_print(&s, (const uint8_t *)identity, wire);
 	if (v == SESSION_EPOCH)
-		session_epoch_psk(wire, len, psk_key, psk);
+		session_epoch_psk(wire, len, &keys, psk);
 	else
 		hmac(secret, sizeof(secret) - 1, message,
 			session_psk_message(v, wire, len, message), psk);
@@ -246,6 +258,41 @@ Test(sessions, of_an_epoch_cost_the_tpm_one_command)
 		cr_assert_arr_eq(d.secret, e.secret, 32);
 	}
 	cr_assert_leq(tcti_test_count(tcti, 0) - before, 1);
+}
+
+/* More than the sockets have room for, and one answer is read only when nothing more can be sent. */
+Test(sessions, that_are_asked_for_all_at_once_are_all_answered)
+{
+	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_CLIENT,
+		.identity_len = 7,
+		.identity = "Client1" };
+	uint8_t packet[TPMPSK_MESSAGE_MAX], reply[TPMPSK_MESSAGE_MAX];
+	uint32_t sent = 0, answered = 0;
+	struct tpmpsk_derived d, e;
+	struct tpmpsk_reader r;
+	size_t len;
+	ssize_t n;
+
+	start(QUIET);
+	import("e", "Client1", "epoch", "uid:0");
+	cr_assert_eq(as_client("Client1", &d), TPMPSK_STATUS_OK);
+	while (answered < 5000) {
+		cr_assert_eq(tpmpsk_derive_encode(sent, &q, packet, sizeof(packet), &len), 0);
+		if (sent < 5000 && send(fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {
+			sent++;
+			continue;
+		}
+		n = recv(fd, reply, sizeof(reply), 0);
+		cr_assert_eq(raw_status(reply, (int)n, answered), TPMPSK_STATUS_OK);
+		tpmpsk_reader_init(&r, reply + TPMPSK_HEADER_SIZE, (size_t)n - TPMPSK_HEADER_SIZE);
+		cr_assert_eq(tpmpsk_derived_decode(&r, &d), 0);
+		if (answered++ % 100 == 0) {
+			cr_assert_eq(as_server_elsewhere(d.name, d.name_len, &e), TPMPSK_STATUS_OK);
+			cr_assert_arr_eq(d.secret, e.secret, 32);
+		}
+	}
+	cr_assert_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
 }
 
 /* In another process, as another user. */
