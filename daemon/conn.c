@@ -71,14 +71,58 @@ static void keep_unsent(struct server *s, struct conn *c, const uint8_t *packet,
 	c->n_unsent++;
 }
 
+/* What the kernel said to a packet that did not go: whether there will be room for it later. */
+static bool is_for_later(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS;
+}
+
+/* In one system call, which wakes the client once. */
+static void send_replies(struct server *s, struct conn *c)
+{
+	struct mmsghdr messages[SERVER_PACKETS] = { 0 };
+	struct iovec iovs[SERVER_PACKETS];
+	struct replies *r = &s->replies;
+	int sent = 0;
+
+	for (unsigned i = 0; i < r->n; i++) {
+		iovs[i] = (struct iovec){ r->of[i].packet, r->of[i].len };
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iovs[i], .msg_iovlen = 1 };
+	}
+	if (r->n > 0 && !c->closed && list_empty(&c->unsent)) {
+		sent = sendmmsg(c->outlet->fd, messages, r->n, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && !is_for_later(errno))
+			conn_close(s, c);
+	}
+	for (unsigned i = 0; i < r->n; i++) {
+		if ((int)i >= sent && !c->closed)
+			keep_unsent(s, c, r->of[i].packet, r->of[i].len);
+		sodium_memzero(r->of[i].packet, r->of[i].len);
+	}
+	r->n = 0;
+}
+
+static bool put_off(struct replies *r, const struct conn *c, const uint8_t *packet, size_t len)
+{
+	if (r->to != c || r->n == SERVER_PACKETS || len > sizeof(r->of[0].packet))
+		return false;
+	memcpy(r->of[r->n].packet, packet, len);
+	r->of[r->n++].len = len;
+	return true;
+}
+
 void conn_send(struct server *s, struct conn *c, const uint8_t *packet, size_t len)
 {
+	if (c->closed || put_off(&s->replies, c, packet, len))
+		return;
+	if (s->replies.to == c)
+		send_replies(s, c);
 	if (c->closed)
 		return;
 	if (list_empty(&c->unsent)) {
 		if (send(c->outlet->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return;
-		if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS) {
+		if (!is_for_later(errno)) {
 			conn_close(s, c);
 			return;
 		}
@@ -106,7 +150,7 @@ static void flush_unsent(struct server *s, struct conn *c)
 		struct unsent *u = list_entry(c->unsent.next, struct unsent, link);
 
 		if (send(c->outlet->fd, u->packet, u->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-			if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+			if (!is_for_later(errno))
 				conn_close(s, c);
 			return;
 		}
@@ -171,6 +215,7 @@ static void read_packets(struct server *s, struct conn *c)
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		conn_close(s, c);
 	c->user->packets += n > 0 ? (unsigned)n : 0;
+	s->replies.to = c;
 	for (int i = 0; i < n; i++) {
 		size_t len = messages[i].msg_len;
 
@@ -181,6 +226,8 @@ static void read_packets(struct server *s, struct conn *c)
 		sodium_memzero(
 			s->packets[i], len < sizeof(s->packets[i]) ? len : sizeof(s->packets[i]));
 	}
+	send_replies(s, c);
+	s->replies.to = NULL;
 }
 
 /* Whether the user has been refused too often just now: then the connection rests for a while. */

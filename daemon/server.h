@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #define SERVER_ERROR_SIZE 600
+#define REPLY_MAX 384     /* bytes of any reply with a secret; longer ones leave at once */
 #define SERVER_PACKETS 16 /* read for one user in a round of the loop, then it is others' turn */
 
 struct server;
@@ -32,6 +33,16 @@ struct server;
 /* What epoll hands back: whatever has a descriptor starts with one of these. */
 struct source {
 	void (*on_event)(struct server *s, struct source *source, uint32_t events);
+};
+
+/* To the connection whose packets are being handled: they leave together when that is done. */
+struct replies {
+	struct conn *to; /* NULL: replies leave at once */
+	unsigned n;
+	struct {
+		size_t len;
+		uint8_t packet[REPLY_MAX]; /* wiped when it has left */
+	} of[SERVER_PACKETS];
 };
 
 struct server {
@@ -78,6 +89,7 @@ struct server {
 	struct log_limit accept_log, result_log;
 
 	uint8_t packets[SERVER_PACKETS][TPMPSK_MESSAGE_MAX + 1]; /* being read; wiped after each */
+	struct replies replies;
 };
 
 /* On failure error is one line. Takes over config on success. 0 or -errno. */

@@ -212,6 +212,13 @@ PUBLIC ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct
 	return fails(INJECT_WRITE) ? -1 : call(fd, buf, n, flags, to, len);
 }
 
+PUBLIC int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	NEXT(int, sendmmsg, (int, struct mmsghdr *, unsigned, int));
+
+	return fails(INJECT_WRITE) ? -1 : call(fd, messages, n, flags);
+}
+
 static int open_or_fail(int dir, const char *path, int flags, mode_t mode)
 {
 	return fails(INJECT_OPEN) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);

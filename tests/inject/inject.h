@@ -13,7 +13,7 @@
 enum inject_class {
 	INJECT_ALLOC,  /* malloc, calloc, realloc, strdup, posix_memalign */
 	INJECT_READ,   /* read, recv, recvmmsg */
-	INJECT_WRITE,  /* write, send, sendto */
+	INJECT_WRITE,  /* write, send, sendto, sendmmsg */
 	INJECT_OPEN,   /* open, openat, socket, eventfd, epoll_create1, signalfd */
 	INJECT_RENAME, /* rename, renameat, renameat2, unlinkat */
 	INJECT_FSYNC,
