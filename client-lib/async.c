@@ -224,6 +224,22 @@ int tpmpsk_async_collect(struct tpmpsk_async *a, struct tpmpsk_async_result *ret
 	return found ? 0 : TPMPSK_ERR_AGAIN;
 }
 
+int tpmpsk_async_hold(struct tpmpsk_async *a, int on)
+{
+	int cancel_state __attribute__((cleanup(restore_cancel), unused)) = no_cancel();
+	int64_t now;
+
+	if (check(a) < 0)
+		return TPMPSK_ERR_INVALID;
+	a->held = on;
+	if (!on && !TAILQ_EMPTY(&a->table.queued)) {
+		now = now_ns();
+		tpmpsk_async_flush(a, now);
+		tpmpsk_async_arm(a, now);
+	}
+	return 0;
+}
+
 int tpmpsk_async_cancel(struct tpmpsk_async *a, const void *tag)
 {
 	struct tpmpsk_slot *s;

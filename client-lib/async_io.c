@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define ON_WIRE_MAX 64 /* the daemon reads no more of one connection before it has answered some */
+#define BATCH_MAX 16   /* packets in one system call */
 #define LOSSES_MAX 2   /* of the connection there was, and of a new one */
 #define RECONNECT_NS 10000000 /* after the daemon's backlog was full */
 
@@ -110,21 +111,36 @@ static void await_room(struct tpmpsk_async *a, bool wanted)
 	a->awaits_room = wanted;
 }
 
-/* 0 or -errno */
-static int send_one(struct tpmpsk_async *a, struct tpmpsk_slot *s)
+/*
+ * The first requests of the queue in one system call, so that the daemon is woken once for all of
+ * them. How many were sent, or -errno of the first one.
+ */
+static int send_some(struct tpmpsk_async *a)
 {
-	struct tpmpsk_request *q = &s->request;
-	ssize_t n;
+	struct mmsghdr messages[BATCH_MAX] = { 0 };
+	struct iovec iovs[BATCH_MAX];
+	struct tpmpsk_slot *s;
+	unsigned int n = 0;
+	int sent;
 
-	tpmpsk_request_set_id(q->packet, s->id);
+	TAILQ_FOREACH(s, &a->table.queued, link)
+	{
+		if (n == BATCH_MAX || a->wire + n == ON_WIRE_MAX)
+			break;
+		tpmpsk_request_set_id(s->request.packet, s->id);
+		iovs[n] = (struct iovec){ s->request.packet, s->request.len };
+		messages[n].msg_hdr = (struct msghdr){ .msg_iov = &iovs[n], .msg_iovlen = 1 };
+		n++;
+	}
 	do
-		n = send(a->fd, q->packet, q->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
-	if (n < 0)
+		sent = sendmmsg(a->fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && (errno == EINTR || errno == ECONNRESET));
+	if (sent < 0)
 		return -errno;
-	tpmpsk_table_sent(&a->table, s);
-	a->wire++;
-	return 0;
+	for (int i = 0; i < sent; i++)
+		tpmpsk_table_sent(&a->table, TAILQ_FIRST(&a->table.queued));
+	a->wire += (unsigned int)sent;
+	return sent;
 }
 
 void tpmpsk_async_flush(struct tpmpsk_async *a, int64_t now)
@@ -132,10 +148,14 @@ void tpmpsk_async_flush(struct tpmpsk_async *a, int64_t now)
 	struct tpmpsk_slot *s;
 	int r = 0;
 
+	if (a->held)
+		return;
 	while (r == 0 && (s = TAILQ_FIRST(&a->table.queued)) && a->wire < ON_WIRE_MAX &&
 		!a->ended && connected(a, now)) {
-		r = send_one(a, s);
-		if (r == -EPIPE) {
+		r = send_some(a);
+		if (r > 0)
+			r = 0;
+		else if (r == -EPIPE) {
 			a->ended = true;
 		} else if (r == -ENOMEM || r == -ENOBUFS) {
 			tpmpsk_table_finish(&a->table, s, TPMPSK_ERR_SYSTEM, 0);

@@ -24,6 +24,7 @@ struct tpmpsk_async {
 	int fd;            /* -1: not connected */
 	bool ended;        /* the other end has closed; what it said before is still to be read */
 	bool awaits_room;  /* to send */
+	bool held;         /* requests are sent when it ends */
 	unsigned int wire; /* sent and not answered, also for those that gave up */
 	int64_t reconnect_ns; /* not before; 0: at once */
 	int64_t armed_ns;     /* what the timer is set to; 0: nothing */

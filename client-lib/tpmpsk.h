@@ -392,6 +392,14 @@ int tpmpsk_async_collect(struct tpmpsk_async *async, struct tpmpsk_async_result 
 	__attribute__((warn_unused_result));
 
 /*
+ * on: requests that are submitted from now on stay here. 0: those that have gathered are sent
+ * together, and others at once again. For an event loop that handles several events before it
+ * waits: it wakes the daemon once for all of them. Held requests have their deadlines, too; what
+ * holds must let go before it waits. 0; TPMPSK_ERR_INVALID.
+ */
+int tpmpsk_async_hold(struct tpmpsk_async *async, int on);
+
+/*
  * Gives up every outstanding request with this tag: from here on none will be collected with it. 0,
  * also when there was none; TPMPSK_ERR_INVALID.
  */

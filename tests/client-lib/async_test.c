@@ -63,6 +63,37 @@ Test(async, gives_each_answer_to_its_tag_in_any_order)
 	tpmpsk_async_close(a);
 }
 
+Test(async, holds_requests_until_they_may_go_together)
+{
+	enum { N = 40 };
+	struct tpmpsk_async *a = connect_pair();
+	struct script_request q;
+
+	cr_assert_eq(tpmpsk_async_hold(NULL, 1), TPMPSK_ERR_INVALID);
+	cr_assert_eq(tpmpsk_async_hold(a, 1), 0);
+	for (unsigned int i = 0; i < N; i++)
+		cr_assert_eq(poller_submit(a, i), 0);
+	poller_expect_quiet(a);
+	cr_assert(nothing_sent());
+	cr_assert_eq(tpmpsk_async_hold(a, 0), 0);
+	for (unsigned int i = 0; i < N; i++) {
+		q = receive(i);
+		script_answer(far, &q);
+		poller_expect_answer(a, i);
+	}
+	cr_assert_eq(poller_submit(a, N), 0);
+	q = receive(N);
+	/* What is held has its deadline all the same. */
+	cr_assert_eq(tpmpsk_async_hold(a, 1), 0);
+	cr_assert_eq(tpmpsk_async_set_deadline(a, 1), 0);
+	cr_assert_eq(poller_submit(a, N + 1), 0);
+	poller_expect_error(a, N + 1, TPMPSK_ERR_DEADLINE);
+	cr_assert(nothing_sent());
+	script_answer(far, &q);
+	poller_expect_answer(a, N);
+	tpmpsk_async_close(a);
+}
+
 Test(async, the_descriptor_is_readable_only_when_there_is_something_to_do)
 {
 	struct tpmpsk_async *a = connect_pair();
