@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client-lib/gnutls_internal.h"
-#include "client-lib/tpmpsk-gnutls.h"
 
 #include <gnutls/crypto.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define RANDOM_SIZE 32
-
-/*
- * The number of an extension that is never sent and never read, from the range for private use (RFC
- * 8446, section 11): the data of one is the only thing of a library's own that GnuTLS keeps with a
- * session.
- */
-#define HANDSHAKE_EXTENSION 0xff7a
-#define HANDSHAKE_SIZE 16
 
 static _Thread_local int last_error;
 
@@ -41,11 +32,7 @@ int tpmpsk_gnutls_allocate_server_credentials(gnutls_psk_server_credentials_t *r
 #endif
 }
 
-/*
- * A client that offers TLS 1.3 is asked while it builds its ClientHello: the server's random is not
- * there yet. The version GnuTLS reports at that time is not to be relied on.
- */
-static bool has_server_random(gnutls_session_t session)
+bool tpmpsk_gnutls_has_server_random(gnutls_session_t session)
 {
 	static const uint8_t zero[RANDOM_SIZE];
 	gnutls_datum_t random = { 0 };
@@ -69,22 +56,22 @@ static int handshake_name(gnutls_session_t session, const uint8_t **ret)
 	gnutls_ext_priv_data_t name;
 	int r;
 
-	if (gnutls_ext_get_data(session, HANDSHAKE_EXTENSION, &name) == 0) {
+	if (gnutls_ext_get_data(session, TPMPSK_EXTENSION_NAME, &name) == 0) {
 		*ret = name;
 		return 0;
 	}
-	name = gnutls_malloc(HANDSHAKE_SIZE);
+	name = gnutls_malloc(TPMPSK_HANDSHAKE_NAME_SIZE);
 	if (!name)
 		return TPMPSK_ERR_SYSTEM;
-	r = gnutls_rnd(GNUTLS_RND_NONCE, name, HANDSHAKE_SIZE);
+	r = gnutls_rnd(GNUTLS_RND_NONCE, name, TPMPSK_HANDSHAKE_NAME_SIZE);
 	if (r == 0)
-		r = gnutls_session_ext_register(session, "tpmpsk handshake", HANDSHAKE_EXTENSION,
+		r = gnutls_session_ext_register(session, "tpmpsk handshake", TPMPSK_EXTENSION_NAME,
 			GNUTLS_EXT_NONE, NULL, NULL, free_name, NULL, NULL, 0);
 	if (r < 0) {
 		gnutls_free(name);
 		return TPMPSK_ERR_SYSTEM;
 	}
-	gnutls_ext_set_data(session, HANDSHAKE_EXTENSION, name);
+	gnutls_ext_set_data(session, TPMPSK_EXTENSION_NAME, name);
 	*ret = name;
 	return 0;
 }
@@ -154,7 +141,7 @@ struct client_psk {
 static int client_ask(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *identity, struct client_psk *ret)
 {
-	if (!has_server_random(session))
+	if (!tpmpsk_gnutls_has_server_random(session))
 		return tpmpsk_session_identity_client(handle, identity->data, identity->size,
 			ret->name, &ret->name_size, ret->psk);
 	if (identity->size > TPMPSK_IDENTITY_SIZE_MAX)
@@ -164,21 +151,22 @@ static int client_ask(struct tpmpsk *handle, gnutls_session_t session,
 	return tls12_session(handle, session, identity, ret->psk);
 }
 
-static int client_outputs(
-	const struct client_psk *in, gnutls_datum_t *ret_username, gnutls_datum_t *ret_key)
+int tpmpsk_gnutls_client_outputs(const void *name, size_t name_size,
+	const uint8_t psk[TPMPSK_PSK_SIZE], gnutls_datum_t *ret_username, gnutls_datum_t *ret_key)
 {
 	gnutls_datum_t username;
 	int r;
 
-	r = copy_datum(in->name, in->name_size, &username);
+	r = copy_datum(name, name_size, &username);
 	if (r < 0)
-		return r;
-	r = copy_datum(in->psk, sizeof(in->psk), ret_key);
-	if (r < 0)
+		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	r = copy_datum(psk, TPMPSK_PSK_SIZE, ret_key);
+	if (r < 0) {
 		gnutls_free(username.data);
-	else
-		*ret_username = username;
-	return r;
+		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	}
+	*ret_username = username;
+	return tpmpsk_gnutls_result(0);
 }
 
 int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
@@ -190,16 +178,12 @@ int tpmpsk_gnutls_client(struct tpmpsk *handle, gnutls_session_t session,
 
 	if (!handle || !session || !identity || !identity->data || flags != 0 || !ret_username ||
 		!ret_key)
-		last_error = TPMPSK_ERR_INVALID;
-	else
-		last_error = client_ask(handle, session, identity, &psk);
-	if (last_error < 0)
-		return gnutls_code(last_error);
-
-	r = client_outputs(&psk, ret_username, ret_key);
-	explicit_bzero(&psk, sizeof(psk));
+		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
+	r = client_ask(handle, session, identity, &psk);
 	if (r < 0)
-		last_error = TPMPSK_ERR_SYSTEM;
+		return tpmpsk_gnutls_result(r);
+	r = tpmpsk_gnutls_client_outputs(psk.name, psk.name_size, psk.psk, ret_username, ret_key);
+	explicit_bzero(&psk, sizeof(psk));
 	return r;
 }
 
@@ -263,29 +247,40 @@ static int server_psk(struct tpmpsk *handle, gnutls_session_t session,
 	if (r < 0)
 		return r;
 	return tpmpsk_session_identity_server(
-		handle, username->data, username->size, name, HANDSHAKE_SIZE, psk);
+		handle, username->data, username->size, name, TPMPSK_HANDSHAKE_NAME_SIZE, psk);
+}
+
+int tpmpsk_gnutls_server_output(gnutls_session_t session, int error, unsigned int flags,
+	uint8_t psk[TPMPSK_PSK_SIZE], gnutls_datum_t *ret_key)
+{
+	bool reveal = flags & TPMPSK_GNUTLS_REVEAL_UNKNOWN;
+	int r = 0;
+
+	last_error = error;
+	if (error < 0 && (reveal || !is_about_identity(error)))
+		return server_refuse(session, error);
+
+	if (error < 0)
+		r = gnutls_rnd(GNUTLS_RND_KEY, psk, TPMPSK_PSK_SIZE);
+	if (r == 0)
+		r = copy_datum(psk, TPMPSK_PSK_SIZE, ret_key);
+	if (r < 0)
+		last_error = TPMPSK_ERR_SYSTEM;
+	return r;
 }
 
 int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *username, unsigned int flags, gnutls_datum_t *ret_key)
 {
-	bool reveal = flags & TPMPSK_GNUTLS_REVEAL_UNKNOWN;
 	uint8_t psk[TPMPSK_PSK_SIZE];
-	int r = 0;
+	int r;
 
-	if (!handle || !session || !username || !ret_key || flags & ~TPMPSK_GNUTLS_REVEAL_UNKNOWN)
-		last_error = TPMPSK_ERR_INVALID;
-	else
-		last_error = server_psk(handle, session, username, psk);
-	if (last_error < 0 && (reveal || !is_about_identity(last_error)))
-		return server_refuse(session, last_error);
-
-	if (last_error < 0)
-		r = gnutls_rnd(GNUTLS_RND_KEY, psk, sizeof(psk));
-	if (r == 0)
-		r = copy_datum(psk, sizeof(psk), ret_key);
+	if (!handle || !session || !username || !ret_key || flags & ~TPMPSK_GNUTLS_REVEAL_UNKNOWN) {
+		tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
+		return GNUTLS_E_SRP_PWD_ERROR;
+	}
+	r = server_psk(handle, session, username, psk);
+	r = tpmpsk_gnutls_server_output(session, r, flags, psk, ret_key);
 	explicit_bzero(psk, sizeof(psk));
-	if (r < 0)
-		last_error = TPMPSK_ERR_SYSTEM;
 	return r;
 }

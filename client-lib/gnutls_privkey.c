@@ -62,9 +62,6 @@ static _Thread_local struct certificate_sent {
 	uint8_t digest[N_HASHES][SHA384_SIZE];
 } certificate_sent;
 
-/* A number for private use, as for the name of a handshake in gnutls.c. */
-#define TRANSCRIPT_EXTENSION 0xff7b
-
 #define TYPE_SERVER_HELLO 2
 #define TYPE_MESSAGE_HASH 254
 
@@ -136,7 +133,7 @@ static int on_message(gnutls_session_t session, unsigned int type, unsigned int 
 
 	(void)when;
 	if (!is_in_transcript(type) ||
-		gnutls_ext_get_data(session, TRANSCRIPT_EXTENSION, &data) < 0)
+		gnutls_ext_get_data(session, TPMPSK_EXTENSION_TRANSCRIPT, &data) < 0)
 		return 0;
 	t = data;
 	if (type == GNUTLS_HANDSHAKE_HELLO_RETRY_REQUEST) {
@@ -160,13 +157,14 @@ int tpmpsk_gnutls_watch(gnutls_session_t session)
 	for (size_t i = 0; r == 0 && i < N_HASHES; i++)
 		r = gnutls_hash_init(&t->hash[i], hashes[i].algorithm);
 	if (r == 0)
-		r = gnutls_session_ext_register(session, "tpmpsk transcript", TRANSCRIPT_EXTENSION,
-			GNUTLS_EXT_NONE, NULL, NULL, free_transcript, NULL, NULL, 0);
+		r = gnutls_session_ext_register(session, "tpmpsk transcript",
+			TPMPSK_EXTENSION_TRANSCRIPT, GNUTLS_EXT_NONE, NULL, NULL, free_transcript,
+			NULL, NULL, 0);
 	if (r < 0) {
 		free_transcript(t);
 		return r;
 	}
-	gnutls_ext_set_data(session, TRANSCRIPT_EXTENSION, t);
+	gnutls_ext_set_data(session, TPMPSK_EXTENSION_TRANSCRIPT, t);
 	gnutls_handshake_set_hook_function(
 		session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE, on_message);
 	return 0;

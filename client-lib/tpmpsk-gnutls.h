@@ -129,6 +129,95 @@ int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
 	__attribute__((warn_unused_result));
 
 /*
+ * Handshakes for a program with an event loop, which must not wait for the daemon: the calls above
+ * and a handshake's every step return at once, and other sessions go on meanwhile.
+ *
+ *  int r = tpmpsk_gnutls_handshake_step(c->handshake);        in place of gnutls_handshake()
+ *
+ *  if (tpmpsk_gnutls_handshake_waits(c->handshake))
+ *          stop polling c->fd until a result with the tag c was delivered, then step
+ *  else if (r == GNUTLS_E_AGAIN)
+ *          poll c->fd as gnutls_record_get_direction() says, then step
+ *  else
+ *          r is 0: established; or what gnutls_handshake() failed with. Both times:
+ *          tpmpsk_gnutls_handshake_end(c->handshake);
+ *
+ *  and when tpmpsk_async_fd() is readable
+ *
+ *  while (tpmpsk_async_collect(async, &result) == 0) {
+ *          struct connection *c = result.tag;
+ *
+ *          tpmpsk_gnutls_handshake_deliver(c->handshake, &result);
+ *          explicit_bzero(&result, sizeof(result));
+ *          step, as above
+ *  }
+ *
+ * with credentials whose callback is the library's own:
+ *
+ *  gnutls_psk_set_server_credentials_function2(credentials, tpmpsk_gnutls_handshake_server_psk);
+ *  gnutls_psk_set_client_credentials_function2(credentials, tpmpsk_gnutls_handshake_client_psk);
+ *
+ * Purposes, decoys and errors are those of tpmpsk_gnutls_client() and tpmpsk_gnutls_server(), with
+ * TLS 1.3 and 1.2 and both; no DTLS. What GnuTLS reads goes through the library while the handshake
+ * lasts, and waits there while the PSK of the identity in it is asked for. The PSK is kept until the
+ * handshake is over, and wiped then.
+ */
+struct tpmpsk_gnutls_handshake;
+
+/* The client offers no TLS 1.3: no session identity need be asked for. */
+#define TPMPSK_GNUTLS_TLS12_ONLY 0x2u
+
+/*
+ * Begins a client's or a server's handshake. The session, with GNUTLS_NONBLOCK, has a stream socket
+ * that does not block, set with gnutls_transport_set_int(), and no handshake timeout of GnuTLS's
+ * own; the credentials are set. From here to tpmpsk_gnutls_handshake_end(), its functions and
+ * pointer for reading are the library's.
+ *
+ * async must outlive it. tag is what requests are submitted with, and is no other request's and no
+ * other handshake's meanwhile. identity: as of tpmpsk_gnutls_client(); copied. flags:
+ * TPMPSK_GNUTLS_TLS12_ONLY for a client, TPMPSK_GNUTLS_REVEAL_UNKNOWN for a server, or 0.
+ *
+ * A client's first request is submitted here: it waits at once, but with TPMPSK_GNUTLS_TLS12_ONLY.
+ * 0, or a code as of tpmpsk_gnutls_client(): GNUTLS_E_USER_ERROR also when async has too many
+ * requests outstanding (TPMPSK_ERR_BUSY).
+ */
+int tpmpsk_gnutls_handshake_client(struct tpmpsk_gnutls_handshake **ret_handshake,
+	struct tpmpsk_async *async, gnutls_session_t session, void *tag,
+	const gnutls_datum_t *identity, unsigned int flags) __attribute__((warn_unused_result));
+int tpmpsk_gnutls_handshake_server(struct tpmpsk_gnutls_handshake **ret_handshake,
+	struct tpmpsk_async *async, gnutls_session_t session, void *tag, unsigned int flags)
+	__attribute__((warn_unused_result));
+
+/*
+ * As gnutls_handshake(), whose codes it returns; GNUTLS_E_AGAIN also while it waits for the daemon.
+ * After any other failure tpmpsk_gnutls_last_error() is that of this handshake.
+ */
+int tpmpsk_gnutls_handshake_step(struct tpmpsk_gnutls_handshake *handshake)
+	__attribute__((warn_unused_result));
+
+/* 1: nothing happens before a result was delivered; else 0. */
+int tpmpsk_gnutls_handshake_waits(const struct tpmpsk_gnutls_handshake *handshake);
+
+/*
+ * A result with this handshake's tag, an error or a PSK. Copied; wiping it is the caller's part.
+ * GNUTLS_E_INVALID_REQUEST when none is waited for.
+ */
+int tpmpsk_gnutls_handshake_deliver(
+	struct tpmpsk_gnutls_handshake *handshake, const struct tpmpsk_async_result *result);
+
+/*
+ * Gives up what is outstanding, wipes and frees; takes NULL. Call it before gnutls_deinit(), at any
+ * time: the session reads from its socket again.
+ */
+void tpmpsk_gnutls_handshake_end(struct tpmpsk_gnutls_handshake *handshake);
+
+/* The callbacks of such sessions, and of no others: they fail there. */
+int tpmpsk_gnutls_handshake_client_psk(
+	gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key);
+int tpmpsk_gnutls_handshake_server_psk(
+	gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key);
+
+/*
  * For programs with a certificate whose private key is in the TPM (purpose certificate-verify): a
  * private key for GnuTLS, which asks the daemon by itself whenever a handshake needs a signature,
  * as a server or a client. It signs the CertificateVerify of TLS 1.3, in sessions that were given to

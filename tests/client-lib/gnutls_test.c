@@ -1,258 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Handshakes between two GnuTLS sessions in this process, over the library's two calls: what the
- * peer gets to see when the daemon has no PSK to give. The daemon's answers are the test's, so that
- * each of them can be had.
+ * The library's two calls: what the peer gets to see when the daemon has no PSK to give.
  */
-#include "client-lib/tpmpsk-gnutls.h"
-#include "tests/client-lib/script.h"
+#include "tests/client-lib/gnutls_run.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TLS12 "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:"
-#define TLS13 "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:"
-#define BOTH "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:"
-/* With both, the client has sent no share of the one group the server takes. */
-#define SERVER_RETRY TLS13 "+ECDHE-PSK:-GROUP-ALL:+GROUP-SECP384R1"
-#define CLIENT_RETRY TLS13 "+ECDHE-PSK:-GROUP-ALL:+GROUP-SECP256R1:+GROUP-SECP384R1"
-#define TRACE_SIZE 256
-#define NAMES_MAX 8
-
-static struct script client_daemon, server_daemon;
-static struct tpmpsk *client_tpm, *server_tpm;
-
-/* What the server's side was asked in TLS 1.3, call by call. */
-static struct {
-	uint8_t handshake[TPMPSK_HANDSHAKE_MAX];
-	size_t handshake_len;
-	char identity[TPMPSK_IDENTITY_MAX + 1];
-} calls[NAMES_MAX];
-static size_t n_calls;
-
-static void note(const struct tpmpsk_derive *q)
-{
-	if (q->purpose != TPMPSK_PURPOSE_SESSION_IDENTITY || n_calls == NAMES_MAX)
-		return;
-	memset(&calls[n_calls], 0, sizeof(calls[n_calls]));
-	memcpy(calls[n_calls].handshake, q->session_identity.handshake,
-		q->session_identity.handshake_len);
-	calls[n_calls].handshake_len = q->session_identity.handshake_len;
-	memcpy(calls[n_calls].identity, q->identity, q->identity_len);
-	n_calls++;
-}
-
-/* What the server's daemon says: the status in the identity, "status 3"; a PSK that is wrong. */
-static void serve_by_identity(struct script *s, int fd, unsigned int number)
-{
-	struct script_request q;
-
-	(void)number;
-	while (script_receive(s, fd, &q)) {
-		unsigned int status;
-		char identity[129] = { 0 };
-		struct tpmpsk_derived d;
-
-		note(&q.derive);
-		memcpy(identity, q.derive.identity, q.derive.identity_len);
-		if (sscanf(identity, "status %u", &status) == 1) {
-			script_refuse(fd, &q, status, 0);
-			continue;
-		}
-		script_derive(&q.derive, &d);
-		if (strncmp(identity, "wrong", 5) == 0)
-			d.secret[0] ^= 1;
-		script_reply(fd, &q, &d);
-	}
-}
-
-static void begin(void)
-{
-	n_calls = 0;
-	script_start(&client_daemon, script_behave);
-	script_start(&server_daemon, serve_by_identity);
-	cr_assert_eq(tpmpsk_open(&client_tpm, client_daemon.path), 0);
-	cr_assert_eq(tpmpsk_open(&server_tpm, server_daemon.path), 0);
-}
-
-static void end(void)
-{
-	tpmpsk_close(client_tpm);
-	tpmpsk_close(server_tpm);
-	script_done(&client_daemon);
-	script_done(&server_daemon);
-}
-
-/* One handshake: what goes in, and what each end and the wire saw. */
-struct run {
-	const char *priority;
-	const char *server_priority; /* NULL: the same */
-	gnutls_datum_t identity;
-	unsigned int flags;
-	int fds[2];
-	int client_result, server_result;
-	int client_error, server_error; /* tpmpsk_gnutls_last_error() */
-	int alert;                      /* the client got; 0: none */
-	gnutls_protocol_t version;
-	bool has_dh;
-	uint8_t client_psk[32], server_psk[32];
-	char trace[TRACE_SIZE]; /* the client's handshake messages */
-};
-
-static int client_psk(gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key)
-{
-	struct run *run = gnutls_session_get_ptr(session);
-	int r = tpmpsk_gnutls_client(client_tpm, session, &run->identity, 0, username, key);
-
-	if (r == 0)
-		memcpy(run->client_psk, key->data, 32);
-	return r;
-}
-
-static int server_psk(gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key)
-{
-	struct run *run = gnutls_session_get_ptr(session);
-	int r = tpmpsk_gnutls_server(server_tpm, session, username, run->flags, key);
-
-	if (r == 0)
-		memcpy(run->server_psk, key->data, 32);
-	return r;
-}
-
-static int on_message(gnutls_session_t session, unsigned int type, unsigned int when,
-	unsigned int incoming, const gnutls_datum_t *message)
-{
-	struct run *run = gnutls_session_get_ptr(session);
-	size_t len = strlen(run->trace);
-
-	(void)when;
-	(void)message;
-	snprintf(run->trace + len, sizeof(run->trace) - len, "%c%u ", incoming ? '<' : '>', type);
-	return 0;
-}
-
-static int shake(gnutls_session_t session)
-{
-	int r;
-
-	do
-		r = gnutls_handshake(session);
-	while (r < 0 && !gnutls_error_is_fatal(r));
-	return r;
-}
-
-static gnutls_session_t session_new(struct run *run, unsigned int end, void *credentials)
-{
-	gnutls_session_t session;
-
-	cr_assert_eq(gnutls_init(&session, end | GNUTLS_NO_SIGNAL), 0);
-	cr_assert_eq(gnutls_priority_set_direct(session,
-			     end == GNUTLS_SERVER && run->server_priority ? run->server_priority
-									  : run->priority,
-			     NULL),
-		0);
-	cr_assert_eq(gnutls_credentials_set(session, GNUTLS_CRD_PSK, credentials), 0);
-	gnutls_handshake_set_timeout(session, SCRIPT_DEADLINE_MS);
-	gnutls_session_set_ptr(session, run);
-	gnutls_transport_set_int(session, run->fds[end == GNUTLS_SERVER]);
-	return session;
-}
-
-static gnutls_psk_server_credentials_function2 *server_callback = server_psk;
-
-static void *server_thread(void *arg)
-{
-	struct run *run = arg;
-	gnutls_psk_server_credentials_t credentials;
-	gnutls_session_t session;
-
-	cr_assert_eq(tpmpsk_gnutls_allocate_server_credentials(&credentials), 0);
-	gnutls_psk_set_server_known_dh_params(credentials, GNUTLS_SEC_PARAM_MEDIUM);
-	gnutls_psk_set_server_credentials_function2(credentials, server_callback);
-	session = session_new(run, GNUTLS_SERVER, credentials);
-	run->server_result = shake(session);
-	run->server_error = tpmpsk_gnutls_last_error();
-	if (run->server_result < 0)
-		gnutls_alert_send_appropriate(session, run->server_result);
-	shutdown(run->fds[1], SHUT_WR);
-	gnutls_deinit(session);
-	gnutls_psk_free_server_credentials(credentials);
-	return NULL;
-}
-
-static void client_end(struct run *run, gnutls_psk_client_credentials_t credentials)
-{
-	gnutls_session_t session = session_new(run, GNUTLS_CLIENT, credentials);
-
-	gnutls_handshake_set_hook_function(
-		session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_POST, on_message);
-	run->client_result = shake(session);
-	run->client_error = tpmpsk_gnutls_last_error();
-	run->version = gnutls_protocol_get_version(session);
-	run->has_dh = gnutls_group_get(session) != GNUTLS_GROUP_INVALID;
-	if (run->client_result == GNUTLS_E_FATAL_ALERT_RECEIVED)
-		run->alert = (int)gnutls_alert_get(session);
-	else if (run->client_result < 0)
-		gnutls_alert_send_appropriate(session, run->client_result);
-	shutdown(run->fds[0], SHUT_WR);
-	gnutls_deinit(session);
-}
-
-static void run_with(struct run *run, gnutls_psk_client_credentials_t credentials)
-{
-	pthread_t thread;
-
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, run->fds), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, server_thread, run), 0);
-	client_end(run, credentials);
-	pthread_join(thread, NULL);
-	close(run->fds[0]);
-	close(run->fds[1]);
-	gnutls_psk_free_client_credentials(credentials);
-}
-
-static struct run handshake_between(const char *priority, const char *server_priority,
-	const void *identity, size_t len, unsigned int flags)
-{
-	struct run run = {
-		.priority = priority,
-		.server_priority = server_priority,
-		.identity = { (unsigned char *)(uintptr_t)identity, (unsigned int)len },
-		.flags = flags,
-	};
-	gnutls_psk_client_credentials_t credentials;
-
-	cr_assert_eq(tpmpsk_gnutls_allocate_client_credentials(&credentials), 0);
-	gnutls_psk_set_client_credentials_function2(credentials, client_psk);
-	run_with(&run, credentials);
-	return run;
-}
-
-static struct run handshake(
-	const char *priority, const void *identity, size_t len, unsigned int flags)
-{
-	return handshake_between(priority, NULL, identity, len, flags);
-}
-
-static struct run handshake_as(const char *priority, const char *identity, unsigned int flags)
-{
-	return handshake(priority, identity, strlen(identity), flags);
-}
-
-TestSuite(gnutls, .init = begin, .fini = end);
-
-static void assert_agreed(const struct run *run, gnutls_protocol_t version)
-{
-	cr_assert_eq(run->client_result, 0, "%s", gnutls_strerror(run->client_result));
-	cr_assert_eq(run->server_result, 0);
-	cr_assert_eq(run->client_error | run->server_error, 0);
-	cr_assert_arr_eq(run->client_psk, run->server_psk, 32);
-	cr_assert_eq(run->version, version);
-}
+TestSuite(gnutls, .init = gnutls_run_begin, .fini = gnutls_run_end);
 
 Test(gnutls, both_ends_get_the_same_psk_with_every_key_exchange)
 {
@@ -333,15 +91,6 @@ Test(gnutls, identities_are_bytes)
 	run = handshake(TLS12 "+PSK", identity, sizeof(identity), 0);
 	cr_assert_eq(run.client_result, 0, "%s", gnutls_strerror(run.client_result));
 	cr_assert_eq(run.server_result, 0);
-}
-
-static void assert_same_failure(const struct run *a, const struct run *b)
-{
-	cr_assert_lt(a->client_result, 0);
-	cr_assert_eq(a->client_result, b->client_result);
-	cr_assert_eq(a->server_result, b->server_result);
-	cr_assert_eq(a->alert, b->alert);
-	cr_assert_str_eq(a->trace, b->trace);
 }
 
 Test(gnutls, whatever_the_daemon_answers_looks_like_a_wrong_key)
@@ -544,7 +293,7 @@ static int ask_twice(gnutls_session_t session, const gnutls_datum_t *username, g
 	gnutls_datum_t first = { 0 };
 
 	cr_assert_eq(tpmpsk_gnutls_server(server_tpm, session, username, 0, &first), 0);
-	cr_assert_eq(server_psk(session, username, key), 0);
+	cr_assert_eq(run_server_psk(session, username, key), 0);
 	cr_assert_arr_eq(first.data, key->data, 32);
 	gnutls_free(first.data);
 	return 0;

@@ -3,7 +3,7 @@
 # What run.sh and planted.sh share; read with `.` by both, in the root of the tree.
 
 # shellcheck disable=SC2034 # used by those who read this
-targets="message identity certificate keyfile policy config request tpm"
+targets="message identity hello certificate keyfile policy config request tpm"
 build="build-fuzz"
 
 . examples/debian-packages.sh
@@ -60,6 +60,7 @@ fuzz_options()
 	# The daemon's log says what is wrong with each input.
 	request | tpm) echo "-close_fd_mask=2" ;;
 	identity) echo "-max_len=140" ;;
+	hello) echo "-max_len=2000" ;;
 	esac
 }
 

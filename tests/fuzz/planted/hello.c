@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The last byte of a record is lost when it is as long as the space for it. */
+#include "client-lib/gnutls_inbox.h"
+
+size_t __real_tpmpsk_inbox_take(struct tpmpsk_inbox *b, void *data, size_t size);
+size_t __wrap_tpmpsk_inbox_take(struct tpmpsk_inbox *b, void *data, size_t size);
+
+size_t __wrap_tpmpsk_inbox_take(struct tpmpsk_inbox *b, void *data, size_t size)
+{
+	size_t n = __real_tpmpsk_inbox_take(b, data, size);
+
+	if (n == size && !tpmpsk_inbox_has(b))
+		((uint8_t *)data)[n - 1] ^= 1;
+	return n;
+}
