@@ -8,6 +8,9 @@
  * after the other. Client and server ask the same daemon, which here does the work of two: in the
  * field a handshake costs each machine half of what is measured, and one derivation of the two.
  *
+ * The other form is of event loops: pairs of processes that each have many handshakes at a time, and
+ * go on with others while the daemon is asked for one's PSK.
+ *
  * A static PSK asks nobody. What asking costs when there is no work in the answer has a row of its
  * own.
  */
@@ -15,6 +18,7 @@
 #include "tests/bench/crew.h"
 #include "tests/bench/echo.h"
 #include "tests/bench/flood.h"
+#include "tests/bench/loop.h"
 #include "tests/swtpm/scene.h"
 
 #include <errno.h>
@@ -27,6 +31,8 @@
 #include <unistd.h>
 
 #define PAIRS 8
+#define LOOPS 4
+#define CONNECTIONS 16
 /* What tpmpsk-gnutls.h recommends, without TLS 1.2. */
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 #define ECHO_SIZE 98 /* bytes of a session identity, a PSK and what is around them */
@@ -225,6 +231,80 @@ static int pair(struct crew_worker *w)
 	return r == 0 ? 0 : -EPROTO;
 }
 
+/* One end of an event loop's, on what end_init() gives the other form; fds is closed at the end. */
+static int end_loop(
+	struct end *e, const struct source *source, const int *fds, struct crew_worker *w)
+{
+	const gnutls_datum_t base = { (unsigned char *)identity, sizeof(identity) - 1 };
+	struct loop l = {
+		.server = e->server, .n_connections = CONNECTIONS, .identity = &base, .ptr = e
+	};
+	int r = end_init(e, &(const struct source){ 0 });
+
+	if (r == 0 && source->daemon && tpmpsk_async_open(&l.async, source->daemon) < 0)
+		r = GNUTLS_E_USER_ERROR;
+	if (l.async && e->server)
+		gnutls_psk_set_server_credentials_function2(
+			e->own, tpmpsk_gnutls_handshake_server_psk);
+	else if (l.async)
+		gnutls_psk_set_client_credentials_function2(
+			e->client, tpmpsk_gnutls_handshake_client_psk);
+	l.priority = e->priority;
+	l.credentials = e->server ? (void *)e->own : (void *)e->client;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		l.connections[i].fd = fds[i];
+	if (r == 0 && loop_init(&l) < 0)
+		r = GNUTLS_E_USER_ERROR;
+	if (r == 0 && !w)
+		r = loop_run(&l, 0, NULL);
+	if (r == 0 && w)
+		r = loop_run(&l, CONNECTIONS + w->n / 10, NULL);
+	if (w)
+		crew_ready(w);
+	if (r == 0 && w)
+		r = loop_run(&l, w->n, w->ns);
+	loop_done(&l);
+	tpmpsk_async_close(l.async);
+	return r;
+}
+
+static int loops(struct crew_worker *w)
+{
+	struct end client = { .fd = -1 }, own = { .server = true, .fd = -1 };
+	int fds[2][CONNECTIONS], r;
+	pid_t server;
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+			return -errno;
+		fds[0][i] = pair[0];
+		fds[1][i] = pair[1];
+	}
+	server = fork();
+	if (server == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(w->ready_fd);
+		for (size_t i = 0; i < CONNECTIONS; i++)
+			close(fds[0][i]);
+		r = end_loop(&own, w->context, fds[1], NULL);
+		_exit(r < 0);
+	}
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		close(fds[1][i]);
+	r = server < 0 ? GNUTLS_E_MEMORY_ERROR : end_loop(&client, w->context, fds[0], w);
+	if (server > 0)
+		waitpid(server, NULL, 0);
+	return r == 0 ? 0 : -EPROTO;
+}
+
+static int measure_static_loops(const void *how, size_t n, struct bench_result *ret)
+{
+	(void)how;
+	return crew_run(LOOPS, n, loops, &(const struct source){ 0 }, ret);
+}
+
 static int measure_static(const void *how, size_t n, struct bench_result *ret)
 {
 	(void)how;
@@ -248,6 +328,7 @@ struct daemon_how {
 	bool password;    /* authorisation, in place of encrypted sessions */
 	unsigned pairs;   /* 0: PAIRS */
 	bool flooded;     /* somebody else sends forged session identities */
+	bool loops;       /* event loops, in place of pairs */
 };
 
 static int measure_daemon(const void *context, size_t n, struct bench_result *ret)
@@ -270,7 +351,10 @@ static int measure_daemon(const void *context, size_t n, struct bench_result *re
 		r = -EIO;
 	if (r == 0 && how->flooded)
 		r = flood_init(&flood, scene.socket, identity);
-	if (r == 0)
+	if (r == 0 && how->loops)
+		r = crew_run(
+			LOOPS, n, loops, &(const struct source){ .daemon = scene.socket }, ret);
+	else if (r == 0)
 		r = crew_run(how->pairs ? how->pairs : PAIRS, n, pair,
 			&(const struct source){ .daemon = scene.socket }, ret);
 	flood_done(&flood);
@@ -285,6 +369,9 @@ enum {
 	EPOCH_OF_ECHO,
 	STRICT,
 	STRICT_PASSWORD,
+	STATIC_LOOPS,
+	EPOCH_LOOPS,
+	STRICT_LOOPS,
 	EPOCH_ONE,
 	EPOCH_FLOODED,
 	N_ROWS,
@@ -312,6 +399,15 @@ static const struct bench_row rows[N_ROWS] = {
 	[STRICT_PASSWORD] = { .name = "session identity, strict, password",
 		DAEMON("strict", .password = true),
 		.base = &rows[STATIC] },
+	[STATIC_LOOPS] = { .name = "event loops, static PSK in memory",
+		.measure = measure_static_loops },
+	[EPOCH_LOOPS] = { .name = "event loops, session identity, epoch",
+		DAEMON("epoch", .loops = true),
+		.base = &rows[STATIC_LOOPS],
+		.ratio_min = 0.9 },
+	[STRICT_LOOPS] = { .name = "event loops, session identity, strict",
+		DAEMON("strict", .loops = true),
+		.base = &rows[STATIC_LOOPS] },
 	[EPOCH_ONE] = { .name = "session identity, epoch, one pair",
 		DAEMON("epoch", .pairs = 1),
 		.share = 0.5 },
