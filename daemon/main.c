@@ -4,6 +4,7 @@
 #include "daemon/names.h"
 #include "daemon/secret.h"
 #include "daemon/server.h"
+#include "daemon/text.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -39,7 +40,10 @@ struct arguments {
 /* One line, which says where help is. */
 static int misused(const char *argument, const char *why)
 {
-	fprintf(stderr, "tpm-pskd: %s: %s (see tpm-pskd --help)\n", argument, why);
+	char shown[TEXT_SHOWN_SIZE];
+
+	fprintf(stderr, "tpm-pskd: %s: %s (see tpm-pskd --help)\n",
+		text_show(shown, argument, strlen(argument)), why);
 	return EXIT_USAGE;
 }
 

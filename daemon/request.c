@@ -122,7 +122,7 @@ static void derive(struct server *s, struct conn *c, const struct tpmpsk_header 
 
 	if (q->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY && !session_base(q, &identity_len)) {
 		event.status = TPMPSK_STATUS_MALFORMED;
-		refuse(s, c, h->id, &event, "session identity");
+		refuse(s, c, h->id, &event, "not a session identity");
 		return;
 	}
 	/* First, and without a look at the key: who has no right is not to learn from anything, time included, which there are. */
@@ -144,7 +144,7 @@ static void derive(struct server *s, struct conn *c, const struct tpmpsk_header 
 		key->policy.scheme != q->certificate_verify.scheme) {
 		event.status = TPMPSK_STATUS_UNSUPPORTED;
 		event.key = key->name;
-		refuse(s, c, h->id, &event, "scheme");
+		refuse(s, c, h->id, &event, "the key has another signature scheme");
 		return;
 	}
 	if (q->purpose == TPMPSK_PURPOSE_SESSION_IDENTITY) {

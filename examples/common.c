@@ -45,6 +45,18 @@ int complain_usage(const char *format, ...)
 	return EXIT_USAGE;
 }
 
+int next_option(int argc, char **argv, const struct option *options)
+{
+	int c;
+
+	opterr = 0; /* it is said here, with where help is */
+	c = getopt_long(argc, argv, ":", options, NULL);
+	if (c == ':' || c == '?')
+		complain_usage("%s: %s", argv[optind - 1],
+			c == ':' ? "a value is missing" : "no such option, or it takes no value");
+	return c == ':' ? '?' : c;
+}
+
 bool resolve(const char *text, bool datagram, bool passive, struct addrinfo **ret)
 {
 	struct addrinfo hints = {

@@ -8,6 +8,7 @@
 #ifndef TPMPSK_EXAMPLES_COMMON_H
 #define TPMPSK_EXAMPLES_COMMON_H
 
+#include <getopt.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +23,8 @@
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for wrong arguments. Returns EXIT_USAGE. */
 int complain_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As getopt_long(3), for long options; '?' for one that is wrong, having said so. */
+int next_option(int argc, char **argv, const struct option *options);
 
 /* "ADDR:PORT", "[ADDR]:PORT" or "NAME:PORT"; freeaddrinfo() by the caller. False: complained. */
 bool resolve(const char *text, bool datagram, bool passive, struct addrinfo **ret);

@@ -294,7 +294,7 @@ static int parse(struct server *server, int argc, char *argv[])
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = next_option(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'l':
 			server->listen = optarg;

@@ -301,7 +301,7 @@ static int parse(struct client *client, int argc, char *argv[])
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = next_option(argc, argv, options)) != -1) {
 		switch (c) {
 		case 'c':
 			client->connect = optarg;

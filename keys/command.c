@@ -78,14 +78,24 @@ static const char *socket_path(const struct invocation *call)
 	return path && *path ? path : TPMPSK_DEFAULT_SOCKET;
 }
 
+static bool derives(const struct invocation *call)
+{
+	return strcmp(call->command->name, "derive") == 0 ||
+	       (strcmp(call->command->name, "bench") == 0 &&
+		       options_get(&call->options, "--identity"));
+}
+
 /* What a status means for the person who typed, where the daemon does not say it better. */
 static const char *reason(const struct invocation *call, int error)
 {
 	switch (error) {
 	case TPMPSK_ERR_DENIED:
-		return strcmp(call->command->name, "derive") == 0
-			       ? "not on the list of such a key"
-			       : "not one of the daemon's admins";
+		return derives(call) ? "not on the list of such a key"
+				     : "not one of the daemon's admins";
+	case TPMPSK_ERR_UNKNOWN_IDENTITY:
+		return derives(call) ? "no key of this purpose and role has this identity" : "";
+	case TPMPSK_ERR_INVALID:
+		return "an identity or the socket's path is too long";
 	case TPMPSK_ERR_DEADLINE:
 		return "no answer in time (see --timeout)";
 	case TPMPSK_ERR_TPM_UNAVAILABLE:

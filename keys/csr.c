@@ -251,13 +251,30 @@ static int put_subject(struct der *d, const char *subject, char error[CSR_ERROR_
  * The names of the host
  */
 
+/* RFC 1034, section 3.5: letters, digits and hyphens, these not at an end; and the usual "_". */
+static bool label_ok(const char *label, size_t len)
+{
+	return len >= 1 && len <= 63 && label[0] != '-' && label[len - 1] != '-' &&
+	       strspn(label, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") >=
+		       len;
+}
+
+/* Labels between dots, the first of several perhaps "*" (RFC 6125, section 6.4.3). */
 static bool dns_ok(const char *name)
 {
-	size_t len = strlen(name);
+	if (strlen(name) > 253)
+		return false;
+	if (name[0] == '*' && name[1] == '.')
+		name += 2;
+	for (;;) {
+		size_t len = strcspn(name, ".");
 
-	return len >= 1 && len <= 253 &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._*") ==
-		       len;
+		if (!label_ok(name, len))
+			return false;
+		if (name[len] == 0)
+			return true;
+		name += len + 1;
+	}
 }
 
 /* One GeneralName for each; DER has no order for them, so it is the caller's, reversed. */

@@ -128,16 +128,20 @@ it "makes a request for an RSA key" request rsa --subject CN=rsa
 it "signs it by RSA-PSS" shows rsa 'Signature Algorithm: rsassaPss'
 it "makes a request without a subject" request web --dns a.example
 it "marks the name as critical then" shows web 'X509v3 Subject Alternative Name: critical'
-long=$(printf '%064d' 0)
-it "makes a request of many names" request web --subject "CN=$long" --dns $(seq -f "host-%g.$long.$long.example" 24)
-it "refuses one of too many" refused malformed psk key csr web --subject CN=x --dns $(seq -f "host-%g.$long.$long.$long.example" 40)
+long=$(printf "%064d" 0)
+label=${long#0}
+it "makes a request of many names" request web --subject "CN=$long" --dns $(seq -f "host-%g.$label.$label.example" 24)
+it "refuses one of too many" refused malformed psk key csr web --subject CN=x --dns $(seq -f "host-%g.$label.$label.$label.example" 40)
 for subject in 'CN' 'CN=' 'XX=1' 'CN=a,' 'CN=a,,O=b' ',CN=a' 'CN=a+O=b' 'CN=a"b' 'CN=a\' 'CN=a\q' 'C=DEU' 'C=d_' "CN=x$long" \
 	'CN=a\00b' 'CN=a\ffb' 'emailAddress=ü@b.c'; do
 	it "refuses the subject $(printf %s "$subject" | tr -d '#')" fails 2 'subject' psk key csr web --subject "$subject"
 done
 it "refuses a request for nobody" fails 2 'subject' psk key csr web
+it "makes a request for all hosts of a domain" request web --subject CN=x --dns '*.example'
 it "refuses what is no address" fails 2 'address' psk key csr web --ip 192.0.2.256
-it "refuses what is no host name" fails 2 'host name' psk key csr web --dns 'a b'
+for name in 'a b' '*' a..b .a a. a.-b a- 'a.*.b' "$(seq -s a 30).example" "$(seq -s . 100)"; do
+	it "refuses what is no host name: $name" fails 2 'host name' psk key csr web --dns "$name"
+done
 
 for role in client server; do
 	it "signs as a $role" sign web $role $transcript

@@ -147,7 +147,7 @@ interrupted()
 }
 it "leaves none behind when it is interrupted" interrupted
 it "measures with a key that is there" eval 'bench --identity alpha --purpose tls12-session | grep -E "^tls12-session +1 "'
-it "says when it may not" fails 1 'bench: unknown-identity' sh -c "'$tpm_psk' --socket '$socket' bench --seconds 1 --identity x \
+it "says when it may not" fails 1 'bench: unknown-identity: no key of' sh -c "'$tpm_psk' --socket '$socket' bench --seconds 1 --identity x \
 	--purpose tls12-session >/dev/null"
 it "wants identity and purpose together" fails 2 'go together' psk bench --identity alpha
 it "refuses a purpose that it does not measure" fails 2 '--purpose is' psk bench --identity a --purpose exporter-mac

@@ -34,6 +34,7 @@ start_tpm
 it "prints its version" prints '^tpm-pskd [0-9]+\.[0-9]+\.[0-9]+$' daemon --version
 it "prints help" prints '--config' daemon --help
 it "refuses an option that does not exist" fails 2 'frobnicate' daemon --frobnicate
+it "shows an option that does not exist as it may be shown" fails 2 '^tpm-pskd: --a\?b: ' daemon "$(printf -- '--a\033b')"
 it "says that there is no such configuration" fails 1 "$scene/none.json: No such file" daemon --config "$scene/none.json"
 
 configure

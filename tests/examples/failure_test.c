@@ -250,7 +250,9 @@ Test(failures, wrong_arguments_are_told_from_failures)
 	assert_refused(stage_run(PSK_SERVER, NULL), 2, "--listen is needed");
 	assert_refused(stage_run(PSK_CLIENT, NULL), 2, "--connect and --identity are needed");
 	assert_refused(stage_run(PSK_SERVER, "--listen", "127.0.0.1:0", "more", NULL), 2, "'more'");
-	assert_refused(stage_run(PSK_SERVER, "--nonsense", NULL), 2, "--nonsense");
+	assert_refused(stage_run(PSK_SERVER, "--nonsense", NULL), 2,
+		"--nonsense: no such option, or it takes no value (see ");
+	assert_refused(stage_run(PSK_SERVER, "--listen", NULL), 2, "--listen: a value is missing");
 	assert_refused(stage_run(PSK_SERVER, "--listen", "127.0.0.1:0", "--count", "0", NULL), 2,
 		"--count");
 	assert_refused(stage_run(PSK_SERVER, "--listen", "127.0.0.1", NULL), 1, "not an ADDR:PORT");
