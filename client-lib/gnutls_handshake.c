@@ -16,8 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define IDENTITIES_MAX 8 /* of a ClientHello; those after tickets are ours */
-#define HELLOS_MAX 2     /* of a handshake: one more after a HelloRetryRequest */
+#define HELLOS_MAX 2 /* of a handshake: one more after a HelloRetryRequest */
 
 enum what {
 	NOTHING, /* was asked for, and there is no PSK */
@@ -85,23 +84,15 @@ static bool has_session_psk(const struct tpmpsk_gnutls_handshake *h, struct tpmp
 
 static void on_client_hello(struct tpmpsk_gnutls_handshake *h, const struct tpmpsk_message *message)
 {
-	struct tpmpsk_span identities[IDENTITIES_MAX];
-	size_t n =
-		tpmpsk_parse_client_hello(message->body, message->size, identities, IDENTITIES_MAX);
+	struct tpmpsk_span s;
 
-	if (++h->hellos > HELLOS_MAX)
+	if (++h->hellos > HELLOS_MAX || h->flags & TPMPSK_GNUTLS_TLS12_ONLY ||
+		!tpmpsk_parse_client_hello(message->body, message->size, &s) ||
+		has_session_psk(h, s))
 		return;
-	for (size_t i = 0; i < n && !h->waits; i++) {
-		struct tpmpsk_span s = identities[i];
-
-		if (s.size < 1 || s.size > TPMPSK_IDENTITY_SIZE_MAX)
-			continue;
-		if (has_session_psk(h, s))
-			return;
-		ask(h, SESSION_IDENTITY, s,
-			tpmpsk_async_session_identity_server(
-				h->async, h->tag, s.data, s.size, h->id, sizeof(h->id)));
-	}
+	ask(h, SESSION_IDENTITY, s,
+		tpmpsk_async_session_identity_server(
+			h->async, h->tag, s.data, s.size, h->id, sizeof(h->id)));
 }
 
 static bool is_psk(gnutls_kx_algorithm_t kx)
@@ -164,7 +155,7 @@ static ssize_t fill(struct tpmpsk_gnutls_handshake *h)
 		errno = ENOMEM;
 		return -1;
 	}
-	n = recv(h->in_fd, p, room, 0);
+	n = recv(h->in_fd, p, room, MSG_DONTWAIT);
 	if (n > 0)
 		tpmpsk_inbox_filled(&h->inbox, (size_t)n);
 	return n;
@@ -189,7 +180,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *data, size_t size)
 		if (tpmpsk_inbox_has(&h->inbox))
 			return (ssize_t)tpmpsk_inbox_take(&h->inbox, data, size);
 		if (h->inbox.off) {
-			n = recv(h->in_fd, data, size, 0);
+			n = recv(h->in_fd, data, size, MSG_DONTWAIT);
 			return n < 0 ? fail(h->session, errno) : n;
 		}
 		r = tpmpsk_inbox_next(&h->inbox, &message);
@@ -216,7 +207,7 @@ static int pull_timeout(gnutls_transport_ptr_t ptr, unsigned int ms)
 	return gnutls_system_recv_timeout((gnutls_transport_ptr_t)(intptr_t)h->in_fd, ms);
 }
 
-/* What GnuTLS does with a descriptor, and does not give back once it was replaced. */
+/* What GnuTLS does with a descriptor by itself, and does not give back once it was replaced. */
 static ssize_t pull_socket(gnutls_transport_ptr_t ptr, void *data, size_t size)
 {
 	return recv((int)(intptr_t)ptr, data, size, 0);
@@ -230,31 +221,42 @@ static void use_socket(struct tpmpsk_gnutls_handshake *h, void *in, gnutls_pull_
 	gnutls_transport_set_pull_timeout_function(h->session, timeout_function);
 }
 
+/* The session is gone, or goes on by itself. */
+static void let_go(gnutls_ext_priv_data_t data)
+{
+	struct tpmpsk_gnutls_handshake *h = data;
+
+	if (h)
+		h->attached = false;
+}
+
 static int attach(struct tpmpsk_gnutls_handshake *h)
 {
 	socklen_t size = sizeof(int);
 	int type, r;
 
+	if (of_session(h->session))
+		return TPMPSK_ERR_INVALID; /* there is one, and its pointer for a descriptor */
 	gnutls_transport_get_int2(h->session, &h->in_fd, &h->out_fd);
 	if (getsockopt(h->in_fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
 		return TPMPSK_ERR_INVALID;
 	r = gnutls_session_ext_register(h->session, "tpmpsk no wait", TPMPSK_EXTENSION_HANDSHAKE,
-		GNUTLS_EXT_NONE, NULL, NULL, NULL, NULL, NULL, 0);
-	if (r < 0)
-		return TPMPSK_ERR_SYSTEM;
+		GNUTLS_EXT_NONE, NULL, NULL, let_go, NULL, NULL, 0);
+	if (r < 0) /* there was one: the session has keys, and what comes is encrypted */
+		return r == GNUTLS_E_ALREADY_REGISTERED ? TPMPSK_ERR_INVALID : TPMPSK_ERR_SYSTEM;
 	gnutls_ext_set_data(h->session, TPMPSK_EXTENSION_HANDSHAKE, h);
 	use_socket(h, h, pull, pull_timeout);
 	h->attached = true;
 	return 0;
 }
 
-/* The inbox has no more than the record GnuTLS reads, so nothing is in it between two of them. */
+/* The inbox has no more than the record GnuTLS reads: when a handshake is over there is none. */
 static void detach(struct tpmpsk_gnutls_handshake *h)
 {
 	if (!h->attached)
 		return;
-	gnutls_ext_set_data(h->session, TPMPSK_EXTENSION_HANDSHAKE, NULL);
 	use_socket(h, (void *)(intptr_t)h->in_fd, pull_socket, gnutls_system_recv_timeout);
+	gnutls_ext_set_data(h->session, TPMPSK_EXTENSION_HANDSHAKE, NULL);
 	h->attached = false;
 }
 
@@ -313,7 +315,8 @@ int tpmpsk_gnutls_handshake_server(struct tpmpsk_gnutls_handshake **ret_handshak
 	struct tpmpsk_gnutls_handshake *h;
 	int r;
 
-	if (!ret_handshake || !async || !session || flags & ~TPMPSK_GNUTLS_REVEAL_UNKNOWN)
+	if (!ret_handshake || !async || !session ||
+		flags & ~(TPMPSK_GNUTLS_REVEAL_UNKNOWN | TPMPSK_GNUTLS_TLS12_ONLY))
 		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
 	h = new_handshake(async, session, tag, flags);
 	if (!h)
@@ -332,7 +335,7 @@ int tpmpsk_gnutls_handshake_step(struct tpmpsk_gnutls_handshake *h)
 	if (h->waits)
 		return GNUTLS_E_AGAIN;
 	r = gnutls_handshake(h->session);
-	tpmpsk_gnutls_result(h->answer.error);
+	tpmpsk_gnutls_result(r == 0 ? 0 : h->answer.error);
 	if (r == 0 || gnutls_error_is_fatal(r)) {
 		explicit_bzero(&h->answer, sizeof(h->answer));
 		detach(h);
@@ -345,25 +348,33 @@ int tpmpsk_gnutls_handshake_waits(const struct tpmpsk_gnutls_handshake *h)
 	return h && h->waits;
 }
 
+/* What came of the request; an error, or TPMPSK_ERR_PROTOCOL for what cannot be its result. */
+static int take_result(struct tpmpsk_gnutls_handshake *h, const struct tpmpsk_async_result *result)
+{
+	struct answer *a = &h->answer;
+	bool has_name = !h->server && a->of == SESSION_IDENTITY;
+	size_t name_size = has_name ? h->identity_size + TPMPSK_SESSION_SUFFIX_SIZE : 0;
+
+	if (result->error < 0)
+		return result->error;
+	if (result->error > 0 || result->secret_size != sizeof(a->psk) ||
+		result->session_identity_size != name_size || name_size > sizeof(a->name))
+		return TPMPSK_ERR_PROTOCOL;
+	memcpy(a->psk, result->secret, sizeof(a->psk));
+	if (has_name) {
+		memcpy(a->name, result->session_identity, name_size);
+		a->name_size = name_size;
+	}
+	return 0;
+}
+
 int tpmpsk_gnutls_handshake_deliver(
 	struct tpmpsk_gnutls_handshake *h, const struct tpmpsk_async_result *result)
 {
-	struct answer *a;
-
 	if (!h || !result || !h->waits || result->tag != h->tag)
 		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
-	a = &h->answer;
 	h->waits = false;
-	a->error = result->error;
-	if (a->error == 0 && result->secret_size != sizeof(a->psk))
-		a->error = TPMPSK_ERR_PROTOCOL;
-	if (a->error < 0)
-		return tpmpsk_gnutls_result(0);
-	memcpy(a->psk, result->secret, sizeof(a->psk));
-	if (!h->server && a->of == SESSION_IDENTITY) {
-		a->name_size = result->session_identity_size;
-		memcpy(a->name, result->session_identity, a->name_size);
-	}
+	h->answer.error = take_result(h, result);
 	return tpmpsk_gnutls_result(0);
 }
 
@@ -384,16 +395,19 @@ int tpmpsk_gnutls_handshake_client_psk(
 {
 	struct tpmpsk_gnutls_handshake *h = of_session(session);
 	enum what of = tpmpsk_gnutls_has_server_random(session) ? TLS12_SESSION : SESSION_IDENTITY;
+	int r;
 
 	if (!h || h->server)
 		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
-	/* It was said that there would be no TLS 1.3, or no ServerHello was found. */
-	if (h->answer.of != of)
+	/* Not stepped, or it was said that there would be no TLS 1.3, or there was no ServerHello. */
+	if (h->waits || h->answer.of != of)
 		h->answer.error = TPMPSK_ERR_INVALID;
 	if (h->answer.error < 0)
 		return tpmpsk_gnutls_result(h->answer.error);
-	return tpmpsk_gnutls_client_outputs(
+	r = tpmpsk_gnutls_client_outputs(
 		h->answer.name, h->answer.name_size, h->answer.psk, username, key);
+	h->answer.error = tpmpsk_gnutls_last_error();
+	return r;
 }
 
 int tpmpsk_gnutls_handshake_server_psk(
@@ -404,7 +418,7 @@ int tpmpsk_gnutls_handshake_server_psk(
 	uint8_t psk[TPMPSK_PSK_SIZE];
 	int r;
 
-	if (!h || !h->server) {
+	if (!h || !h->server || h->waits) {
 		tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
 		return GNUTLS_E_SRP_PWD_ERROR;
 	}
@@ -413,6 +427,7 @@ int tpmpsk_gnutls_handshake_server_psk(
 		h->answer.error = tls13 ? TPMPSK_ERR_MALFORMED : TPMPSK_ERR_UNKNOWN_IDENTITY;
 	memcpy(psk, h->answer.psk, sizeof(psk));
 	r = tpmpsk_gnutls_server_output(session, h->answer.error, h->flags, psk, key);
+	h->answer.error = tpmpsk_gnutls_last_error();
 	explicit_bzero(psk, sizeof(psk));
 	return r;
 }

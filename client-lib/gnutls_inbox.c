@@ -8,6 +8,7 @@
 #define RECORD_HEADER_SIZE 5 /* RFC 8446, section 5.1 */
 #define MESSAGE_HEADER_SIZE 4
 #define TYPE_CHANGE_CIPHER_SPEC 20
+#define TYPE_ALERT 21
 #define TYPE_HANDSHAKE 22
 #define RECORD_MAX 16384 /* bytes of a plain one */
 #define FIRST_ROOM 1024  /* a ClientHello with its record, as a rule */
@@ -81,7 +82,7 @@ static int unpack(struct tpmpsk_inbox *b)
 
 	if (b->record.size < RECORD_HEADER_SIZE)
 		return 0;
-	if ((p[0] != TYPE_HANDSHAKE && p[0] != TYPE_CHANGE_CIPHER_SPEC) ||
+	if ((p[0] != TYPE_HANDSHAKE && p[0] != TYPE_CHANGE_CIPHER_SPEC && p[0] != TYPE_ALERT) ||
 		size > RECORD_HEADER_SIZE + RECORD_MAX) {
 		tpmpsk_inbox_stop(b);
 		return 0;

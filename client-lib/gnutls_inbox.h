@@ -6,8 +6,8 @@
  * on it. Takes one TLS record after the other, in pieces of any size, and gives the handshake
  * messages in them, which may span records. A record goes on once all messages that end in it were
  * taken, and never is more read than the record that GnuTLS wants next. When something comes in
- * that is no plain handshake message, or one larger than TPMPSK_INBOX_MESSAGE_MAX, all goes on
- * unread from there: GnuTLS judges it.
+ * that is no part of a plain handshake, or a message larger than GnuTLS takes, all goes on unread
+ * from there: GnuTLS judges it.
  *
  * Used by one thread. Owns its memory: at most one record and one message. Not exported.
  */
@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TPMPSK_INBOX_MESSAGE_MAX 16384 /* bytes of a message's body */
+#define TPMPSK_INBOX_MESSAGE_MAX 131072 /* bytes of a message's body, as GnuTLS has it */
 
 struct tpmpsk_bytes {
 	uint8_t *data; /* malloc()ed */

@@ -60,11 +60,24 @@ static bool offers_tls13(struct tpmpsk_reader extensions)
 	return false;
 }
 
-size_t tpmpsk_parse_client_hello(
-	const uint8_t *body, size_t size, struct tpmpsk_span *ret_identities, size_t max)
+static bool find_identity(struct tpmpsk_reader identities, struct tpmpsk_span *ret)
 {
-	struct tpmpsk_reader r, extensions, psk, identities;
-	size_t n = 0;
+	while (identities.left > 0) {
+		struct tpmpsk_reader identity = part16(&identities);
+		uint32_t age = tpmpsk_read_u32(&identities);
+
+		if (identities.failed)
+			return false;
+		*ret = (struct tpmpsk_span){ identity.next, identity.left };
+		if (age == 0 && ret->size >= 1 && ret->size <= TPMPSK_USERNAME_MAX)
+			return true;
+	}
+	return false;
+}
+
+bool tpmpsk_parse_client_hello(const uint8_t *body, size_t size, struct tpmpsk_span *ret_identity)
+{
+	struct tpmpsk_reader r, extensions, psk;
 
 	tpmpsk_reader_init(&r, body, size);
 	part(&r, 2 + TPMPSK_HELLO_RANDOM_SIZE); /* version, random */
@@ -72,19 +85,8 @@ size_t tpmpsk_parse_client_hello(
 	part16(&r);                             /* suites */
 	part8(&r);                              /* compression */
 	extensions = part16(&r);
-	if (!offers_tls13(extensions))
-		return 0;
 	psk = find_extension(extensions, EXTENSION_PRE_SHARED_KEY);
-	identities = part16(&psk);
-	while (n < max && identities.left > 0) {
-		struct tpmpsk_reader identity = part16(&identities);
-
-		tpmpsk_read_u32(&identities); /* age */
-		if (identities.failed)
-			break;
-		ret_identities[n++] = (struct tpmpsk_span){ identity.next, identity.left };
-	}
-	return n;
+	return offers_tls13(extensions) && find_identity(part16(&psk), ret_identity);
 }
 
 bool tpmpsk_parse_server_hello(const uint8_t *body, size_t size, struct tpmpsk_server_hello *ret)

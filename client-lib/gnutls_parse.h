@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define TPMPSK_HELLO_RANDOM_SIZE 32
+#define TPMPSK_USERNAME_MAX 128
 #define TPMPSK_TLS12 0x0303
 #define TPMPSK_TLS13 0x0304
 
@@ -29,11 +30,11 @@ struct tpmpsk_span {
 };
 
 /*
- * The identities of a ClientHello's pre_shared_key extension (RFC 8446, section 4.2.11), in its
- * order, at most max of them. Returns how many; 0 also when it does not offer TLS 1.3.
+ * The identity that GnuTLS asks its callback about: the first in a ClientHello's pre_shared_key
+ * extension (RFC 8446, section 4.2.11) that has no age, as tickets have, and a size that a callback
+ * is given, 1 to TPMPSK_USERNAME_MAX bytes. False: none, or TLS 1.3 is not offered.
  */
-size_t tpmpsk_parse_client_hello(
-	const uint8_t *body, size_t size, struct tpmpsk_span *ret_identities, size_t max);
+bool tpmpsk_parse_client_hello(const uint8_t *body, size_t size, struct tpmpsk_span *ret_identity);
 
 /* What a ServerHello chose; a HelloRetryRequest is one as well. False: no ServerHello. */
 struct tpmpsk_server_hello {

@@ -138,6 +138,8 @@ int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
  *          stop polling c->fd until a result with the tag c was delivered, then step
  *  else if (r == GNUTLS_E_AGAIN)
  *          poll c->fd as gnutls_record_get_direction() says, then step
+ *  else if (r < 0 && !gnutls_error_is_fatal(r))
+ *          step
  *  else
  *          r is 0: established; or what gnutls_handshake() failed with. Both times:
  *          tpmpsk_gnutls_handshake_end(c->handshake);
@@ -159,26 +161,29 @@ int tpmpsk_gnutls_server(struct tpmpsk *handle, gnutls_session_t session,
  *
  * Purposes, decoys and errors are those of tpmpsk_gnutls_client() and tpmpsk_gnutls_server(), with
  * TLS 1.3 and 1.2 and both; no DTLS. What GnuTLS reads goes through the library while the handshake
- * lasts, and waits there while the PSK of the identity in it is asked for. The PSK is kept until the
- * handshake is over, and wiped then.
+ * lasts, and waits there while the PSK of the identity in it is asked for: before GnuTLS has chosen
+ * a version, and before it knows whether it resumes a session. So a handshake may ask in vain, where
+ * a callback would not have been called. The PSK is kept in the handshake until that is over, and
+ * wiped then.
  */
 struct tpmpsk_gnutls_handshake;
 
-/* The client offers no TLS 1.3: no session identity need be asked for. */
+/* There is no TLS 1.3 on this side: no session identity need be asked for, or about. */
 #define TPMPSK_GNUTLS_TLS12_ONLY 0x2u
 
 /*
- * Begins a client's or a server's handshake. The session, with GNUTLS_NONBLOCK, has a stream socket
- * that does not block, set with gnutls_transport_set_int(), and no handshake timeout of GnuTLS's
- * own; the credentials are set. From here to tpmpsk_gnutls_handshake_end(), its functions and
- * pointer for reading are the library's.
+ * Begins a client's or a server's handshake, one for each session: there is no second one in it. The
+ * session, with GNUTLS_NONBLOCK, has a stream socket, set with gnutls_transport_set_int(), and no
+ * handshake timeout of GnuTLS's own; the credentials are set. From here on, its functions for reading
+ * are the library's, which do what GnuTLS's own do once the handshake is over.
  *
  * async must outlive it. tag is what requests are submitted with, and is no other request's and no
  * other handshake's meanwhile. identity: as of tpmpsk_gnutls_client(); copied. flags:
- * TPMPSK_GNUTLS_TLS12_ONLY for a client, TPMPSK_GNUTLS_REVEAL_UNKNOWN for a server, or 0.
+ * TPMPSK_GNUTLS_TLS12_ONLY, for a server also TPMPSK_GNUTLS_REVEAL_UNKNOWN, or 0.
  *
  * A client's first request is submitted here: it waits at once, but with TPMPSK_GNUTLS_TLS12_ONLY.
- * 0, or a code as of tpmpsk_gnutls_client(): GNUTLS_E_USER_ERROR also when async has too many
+ * 0, or a code as of tpmpsk_gnutls_client(): GNUTLS_E_INVALID_REQUEST also for a socket that is no
+ * stream and for a session's second handshake, GNUTLS_E_USER_ERROR also when async has too many
  * requests outstanding (TPMPSK_ERR_BUSY).
  */
 int tpmpsk_gnutls_handshake_client(struct tpmpsk_gnutls_handshake **ret_handshake,
@@ -190,7 +195,8 @@ int tpmpsk_gnutls_handshake_server(struct tpmpsk_gnutls_handshake **ret_handshak
 
 /*
  * As gnutls_handshake(), whose codes it returns; GNUTLS_E_AGAIN also while it waits for the daemon.
- * After any other failure tpmpsk_gnutls_last_error() is that of this handshake.
+ * After a fatal one tpmpsk_gnutls_last_error() is that of this handshake. Once it has returned 0 or a
+ * fatal code there is nothing more to step, GNUTLS_E_INVALID_REQUEST.
  */
 int tpmpsk_gnutls_handshake_step(struct tpmpsk_gnutls_handshake *handshake)
 	__attribute__((warn_unused_result));
@@ -206,8 +212,8 @@ int tpmpsk_gnutls_handshake_deliver(
 	struct tpmpsk_gnutls_handshake *handshake, const struct tpmpsk_async_result *result);
 
 /*
- * Gives up what is outstanding, wipes and frees; takes NULL. Call it before gnutls_deinit(), at any
- * time: the session reads from its socket again.
+ * Gives up what is outstanding, wipes and frees; takes NULL. At any time, also after gnutls_deinit();
+ * but a session whose handshake was not over is then good for nothing else.
  */
 void tpmpsk_gnutls_handshake_end(struct tpmpsk_gnutls_handshake *handshake);
 

@@ -392,10 +392,10 @@ int tpmpsk_async_collect(struct tpmpsk_async *async, struct tpmpsk_async_result 
 	__attribute__((warn_unused_result));
 
 /*
- * on: requests that are submitted from now on stay here. 0: those that have gathered are sent
- * together, and others at once again. For an event loop that handles several events before it
- * waits: it wakes the daemon once for all of them. Held requests have their deadlines, too; what
- * holds must let go before it waits. 0; TPMPSK_ERR_INVALID.
+ * on: from now on nothing is sent. 0: what has gathered is sent together, and others at once again.
+ * For an event loop that handles several events before it waits: the daemon is not woken for each.
+ * Held requests have their deadlines, too; who holds must let go before it waits. 0;
+ * TPMPSK_ERR_INVALID.
  */
 int tpmpsk_async_hold(struct tpmpsk_async *async, int on);
 

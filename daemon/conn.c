@@ -219,8 +219,10 @@ static void read_packets(struct server *s, struct conn *c)
 	for (int i = 0; i < n; i++) {
 		size_t len = messages[i].msg_len;
 
-		if (len == 0)
+		if (len == 0) {
+			send_replies(s, c); /* to what it asked before */
 			conn_close(s, c);
+		}
 		if (!c->closed)
 			request_handle(s, c, s->packets[i], len);
 		sodium_memzero(

@@ -216,10 +216,10 @@ static gnutls_session_t session_on(int fd, unsigned int flags)
 	return session;
 }
 
-static void begin_by_hand(int fds[2], int type)
+static void begin_by_hand(int fds[2], int type, const char *priorities)
 {
 	cr_assert_eq(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-	cr_assert_eq(gnutls_priority_init2(&priority, TLS13 "+ECDHE-PSK", NULL, 0), 0);
+	cr_assert_eq(gnutls_priority_init2(&priority, priorities, NULL, 0), 0);
 	cr_assert_eq(tpmpsk_gnutls_allocate_server_credentials(&server_credentials), 0);
 	gnutls_psk_set_server_credentials_function2(
 		server_credentials, tpmpsk_gnutls_handshake_server_psk);
@@ -274,12 +274,12 @@ static const gnutls_datum_t base = { (unsigned char *)(uintptr_t)known, sizeof(k
 
 Test(gnutls_handshake, leaves_what_follows_it_to_the_session)
 {
-	struct tpmpsk_gnutls_handshake *ends[2];
+	struct tpmpsk_gnutls_handshake *ends[2], *another = NULL;
 	gnutls_session_t client, server;
 	char data[16] = { 0 };
 	int fds[2], r;
 
-	begin_by_hand(fds, SOCK_STREAM);
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
 	client = session_on(fds[0], GNUTLS_CLIENT);
 	server = session_on(fds[1], GNUTLS_SERVER);
 	cr_assert_eq(
@@ -293,6 +293,8 @@ Test(gnutls_handshake, leaves_what_follows_it_to_the_session)
 	tpmpsk_gnutls_handshake_end(ends[0]);
 	cr_assert_eq(step_to_end(ends, 1), 0);
 	cr_assert_eq(tpmpsk_gnutls_handshake_step(ends[1]), GNUTLS_E_INVALID_REQUEST, "it is over");
+	cr_assert_eq(tpmpsk_gnutls_handshake_server(&another, async, server, &another, 0),
+		GNUTLS_E_INVALID_REQUEST, "one for each session");
 	tpmpsk_gnutls_handshake_end(ends[1]);
 	do
 		r = (int)gnutls_record_recv(server, data, sizeof(data));
@@ -316,7 +318,7 @@ Test(gnutls_handshake, may_end_while_it_waits)
 	gnutls_session_t client;
 	int fds[2];
 
-	begin_by_hand(fds, SOCK_STREAM);
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
 	client = session_on(fds[0], GNUTLS_CLIENT);
 	cr_assert_eq(
 		tpmpsk_gnutls_handshake_client(&ends[0], async, client, &ends[0], &base, 0), 0);
@@ -334,28 +336,177 @@ Test(gnutls_handshake, may_end_while_it_waits)
 
 Test(gnutls_handshake, takes_no_result_that_is_not_its_own)
 {
+	static const struct tpmpsk_async_result wrong[] = {
+		{ .secret_size = 31, .session_identity_size = 5 + TPMPSK_SESSION_SUFFIX_SIZE },
+		{ .secret_size = 32 },
+		{ .secret_size = 32, .session_identity_size = 200 },
+		{ .secret_size = 32,
+			.session_identity_size = 5 + TPMPSK_SESSION_SUFFIX_SIZE,
+			.error = 1 },
+	};
 	struct tpmpsk_gnutls_handshake *h = NULL;
-	struct tpmpsk_async_result result = { .tag = &h, .secret_size = 31 };
+	struct tpmpsk_async_result result = { .tag = &result };
 	gnutls_session_t client;
 	int fds[2];
 
-	begin_by_hand(fds, SOCK_STREAM);
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct tpmpsk_async_result own = wrong[i];
+
+		client = session_on(fds[0], GNUTLS_CLIENT);
+		cr_assert_eq(tpmpsk_gnutls_handshake_client(&h, async, client, &h, &base, 0), 0);
+		cr_assert_eq(tpmpsk_gnutls_handshake_deliver(NULL, &own), GNUTLS_E_INVALID_REQUEST);
+		cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, NULL), GNUTLS_E_INVALID_REQUEST);
+		cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &result), GNUTLS_E_INVALID_REQUEST);
+		cr_assert_eq(tpmpsk_gnutls_handshake_waits(h), 1);
+		own.tag = &h;
+		cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &own), 0);
+		cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &own), GNUTLS_E_INVALID_REQUEST);
+		cr_assert_eq(tpmpsk_gnutls_handshake_step(h), GNUTLS_E_USER_ERROR, "%zu", i);
+		cr_assert_eq(tpmpsk_gnutls_last_error(), TPMPSK_ERR_PROTOCOL);
+		tpmpsk_gnutls_handshake_end(h);
+		gnutls_deinit(client);
+		await_result(&result); /* the real one */
+		result.tag = &result;
+	}
+	end_by_hand(fds);
+}
+
+/* GnuTLS's own call, and the callbacks, in a session that waits. */
+Test(gnutls_handshake, has_no_psk_while_it_waits)
+{
+	struct tpmpsk_gnutls_handshake *h = NULL;
+	struct tpmpsk_async_result result;
+	gnutls_datum_t out = { NULL, 0 };
+	gnutls_session_t client;
+	int fds[2];
+
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
 	client = session_on(fds[0], GNUTLS_CLIENT);
 	cr_assert_eq(tpmpsk_gnutls_handshake_client(&h, async, client, &h, &base, 0), 0);
-	cr_assert_eq(tpmpsk_gnutls_handshake_deliver(NULL, &result), GNUTLS_E_INVALID_REQUEST);
-	cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, NULL), GNUTLS_E_INVALID_REQUEST);
-	result.tag = &result;
-	cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &result), GNUTLS_E_INVALID_REQUEST);
-	cr_assert_eq(tpmpsk_gnutls_handshake_waits(h), 1);
-	result.tag = &h;
-	cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &result), 0);
-	cr_assert_eq(tpmpsk_gnutls_handshake_deliver(h, &result), GNUTLS_E_INVALID_REQUEST);
-	cr_assert_eq(tpmpsk_gnutls_handshake_step(h), GNUTLS_E_USER_ERROR, "a PSK of 31 bytes");
-	cr_assert_eq(tpmpsk_gnutls_last_error(), TPMPSK_ERR_PROTOCOL);
+	cr_assert_eq(
+		tpmpsk_gnutls_handshake_client_psk(client, &out, &out), GNUTLS_E_INVALID_REQUEST);
+	cr_assert_eq(gnutls_handshake(client), GNUTLS_E_INVALID_REQUEST);
+	await_result(&result);
 	tpmpsk_gnutls_handshake_end(h);
 	gnutls_deinit(client);
-	await_result(&result); /* the real one */
 	end_by_hand(fds);
+}
+
+/* In either order. */
+Test(gnutls_handshake, may_end_after_its_session)
+{
+	struct tpmpsk_gnutls_handshake *h = NULL;
+	gnutls_session_t server;
+	int fds[2];
+
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
+	server = session_on(fds[0], GNUTLS_SERVER);
+	cr_assert_eq(tpmpsk_gnutls_handshake_server(&h, async, server, &h, 0), 0);
+	cr_assert_eq(tpmpsk_gnutls_handshake_step(h), GNUTLS_E_AGAIN);
+	gnutls_deinit(server);
+	cr_assert_eq(tpmpsk_gnutls_handshake_step(h), GNUTLS_E_INVALID_REQUEST);
+	tpmpsk_gnutls_handshake_end(h);
+	end_by_hand(fds);
+}
+
+/* Steps both ends in turn until both are through or one has failed; the client's code. */
+static int shake_by_hand(struct tpmpsk_gnutls_handshake *const ends[2])
+{
+	int r[2] = { GNUTLS_E_AGAIN, GNUTLS_E_AGAIN };
+
+	for (int i = 0; r[0] != 0 || r[1] != 0; i = !i) {
+		if (r[i] != 0)
+			r[i] = step_to_end(ends, i);
+		if (r[i] != 0 && gnutls_error_is_fatal(r[i]))
+			return r[i];
+	}
+	return 0;
+}
+
+/* As a server does that does not know the name it was called by. */
+Test(gnutls_handshake, goes_on_after_a_warning)
+{
+	static const uint8_t warning[] = { 21, 3, 3, 0, 2, 1, 112 }; /* unrecognized_name */
+	struct tpmpsk_gnutls_handshake *ends[2];
+	gnutls_session_t client, server;
+	int fds[2];
+
+	begin_by_hand(fds, SOCK_STREAM, TLS12 "+ECDHE-PSK");
+	client = session_on(fds[0], GNUTLS_CLIENT);
+	server = session_on(fds[1], GNUTLS_SERVER);
+	cr_assert_eq(
+		tpmpsk_gnutls_handshake_client(&ends[0], async, client, &ends[0], &base, 0), 0);
+	cr_assert_eq(tpmpsk_gnutls_handshake_server(
+			     &ends[1], async, server, &ends[1], TPMPSK_GNUTLS_TLS12_ONLY),
+		0);
+	cr_assert_eq(step_to_end(ends, 0), GNUTLS_E_AGAIN);
+	cr_assert_eq(send(fds[1], warning, sizeof(warning), 0), sizeof(warning));
+	cr_assert_eq(step_to_end(ends, 1), GNUTLS_E_AGAIN);
+	cr_assert_eq(step_to_end(ends, 0), GNUTLS_E_WARNING_ALERT_RECEIVED);
+	cr_assert_eq(shake_by_hand(ends), 0);
+	tpmpsk_gnutls_handshake_end(ends[0]);
+	tpmpsk_gnutls_handshake_end(ends[1]);
+	gnutls_deinit(client);
+	gnutls_deinit(server);
+	end_by_hand(fds);
+}
+
+/* One connection; the client comes with a ticket if there is one, and leaves with another. */
+static bool resume_by_hand(const gnutls_datum_t *ticket_key, gnutls_datum_t *ticket)
+{
+	struct tpmpsk_gnutls_handshake *ends[2];
+	gnutls_session_t client, server;
+	char nothing;
+	bool resumed;
+	int fds[2];
+
+	begin_by_hand(fds, SOCK_STREAM, TLS13 "+ECDHE-PSK");
+	client = session_on(fds[0], GNUTLS_CLIENT);
+	server = session_on(fds[1], GNUTLS_SERVER);
+	cr_assert_eq(gnutls_session_ticket_enable_server(server, ticket_key), 0);
+	if (ticket->data)
+		cr_assert_eq(gnutls_session_set_data(client, ticket->data, ticket->size), 0);
+	gnutls_free(ticket->data);
+	cr_assert_eq(
+		tpmpsk_gnutls_handshake_client(&ends[0], async, client, &ends[0], &base, 0), 0);
+	cr_assert_eq(tpmpsk_gnutls_handshake_server(&ends[1], async, server, &ends[1], 0), 0);
+	cr_assert_eq(shake_by_hand(ends), 0);
+	tpmpsk_gnutls_handshake_end(ends[0]);
+	tpmpsk_gnutls_handshake_end(ends[1]);
+	resumed = gnutls_session_is_resumed(server);
+	cr_assert_eq(gnutls_record_recv(client, &nothing, 1), GNUTLS_E_AGAIN);
+	cr_assert_eq(gnutls_session_get_data2(client, ticket), 0);
+	gnutls_deinit(client);
+	gnutls_deinit(server);
+	end_by_hand(fds);
+	return resumed;
+}
+
+/* A ticket stands in front of the session identity, and is not it. */
+Test(gnutls_handshake, takes_a_ticket_or_the_session_identity_behind_it)
+{
+	gnutls_datum_t key, other, ticket = { NULL, 0 };
+
+	cr_assert_eq(gnutls_session_ticket_key_generate(&key), 0);
+	cr_assert_eq(gnutls_session_ticket_key_generate(&other), 0);
+	cr_assert_not(resume_by_hand(&key, &ticket));
+	cr_assert(resume_by_hand(&key, &ticket));
+	cr_assert_not(resume_by_hand(&other, &ticket));
+	gnutls_free(ticket.data);
+	gnutls_free(key.data);
+	gnutls_free(other.data);
+}
+
+Test(gnutls_handshake, asks_about_no_session_identity_where_the_server_has_no_tls_1_3)
+{
+	struct run run;
+
+	manner.server_flags = TPMPSK_GNUTLS_TLS12_ONLY;
+	run = handshake_between(BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", known, strlen(known), 0);
+	assert_agreed(&run, GNUTLS_TLS1_2);
+	cr_assert_eq(server_daemon.requests, 1);
+	cr_assert_eq(n_calls, 0);
 }
 
 Test(gnutls_handshake, refuses_what_it_cannot_do)
@@ -365,15 +516,15 @@ Test(gnutls_handshake, refuses_what_it_cannot_do)
 	gnutls_session_t s;
 	int fds[2];
 
-	begin_by_hand(fds, SOCK_DGRAM);
+	begin_by_hand(fds, SOCK_DGRAM, TLS13 "+ECDHE-PSK");
 	s = session_on(fds[0], GNUTLS_CLIENT);
 	cr_assert_eq(tpmpsk_gnutls_handshake_server(&h, async, s, NULL, 0),
 		GNUTLS_E_INVALID_REQUEST, "no stream");
 	cr_assert_eq(tpmpsk_gnutls_handshake_client(
 			     &h, async, s, NULL, &base, TPMPSK_GNUTLS_REVEAL_UNKNOWN),
 		GNUTLS_E_INVALID_REQUEST);
-	cr_assert_eq(tpmpsk_gnutls_handshake_server(&h, async, s, NULL, TPMPSK_GNUTLS_TLS12_ONLY),
-		GNUTLS_E_INVALID_REQUEST);
+	cr_assert_eq(
+		tpmpsk_gnutls_handshake_server(&h, async, s, NULL, 4), GNUTLS_E_INVALID_REQUEST);
 	cr_assert_eq(tpmpsk_gnutls_handshake_client(&h, async, s, NULL, &out, 0),
 		GNUTLS_E_INVALID_REQUEST);
 	cr_assert_eq(tpmpsk_gnutls_handshake_step(NULL), GNUTLS_E_INVALID_REQUEST);

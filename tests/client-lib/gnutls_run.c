@@ -165,7 +165,7 @@ static int begin_handshake(
 	cr_assert_eq(fcntl(e->fd, F_SETFL, O_NONBLOCK), 0);
 	if (server)
 		return tpmpsk_gnutls_handshake_server(
-			&e->handshake, e->async, session, e, run->flags);
+			&e->handshake, e->async, session, e, run->flags | manner.server_flags);
 	return tpmpsk_gnutls_handshake_client(
 		&e->handshake, e->async, session, e, &run->identity, manner.client_flags);
 }

@@ -59,6 +59,7 @@ extern struct manner {
 	bool orphan;               /* the server, over a connection that nobody is at any more */
 	bool piecemeal;            /* byte after byte */
 	unsigned int client_flags; /* without waiting: of the client's call */
+	unsigned int server_flags; /* and of the server's, besides the run's */
 } manner;
 
 /* The callbacks of a run; a test may have its own for the server. */

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define IDENTITIES_MAX 4
 #define TAKEN_MAX 64 /* bytes at a time */
 
 static void must_be_inside(const struct tpmpsk_span *s, const struct tpmpsk_message *m)
@@ -18,18 +17,19 @@ static void must_be_inside(const struct tpmpsk_span *s, const struct tpmpsk_mess
 /* Each kind of message is read as each: whoever sends it says what it is. */
 static void read_message(const struct tpmpsk_message *m)
 {
-	struct tpmpsk_span s[IDENTITIES_MAX];
+	struct tpmpsk_span s;
 	struct tpmpsk_server_hello hello;
-	size_t n = tpmpsk_parse_client_hello(m->body, m->size, s, IDENTITIES_MAX);
 
-	fuzz_must(n <= IDENTITIES_MAX && m->size <= TPMPSK_INBOX_MESSAGE_MAX);
-	for (size_t i = 0; i < n; i++)
-		must_be_inside(&s[i], m);
-	if (tpmpsk_parse_client_key_exchange(m->body, m->size, &s[0]))
-		must_be_inside(&s[0], m);
+	fuzz_must(m->size <= TPMPSK_INBOX_MESSAGE_MAX);
+	if (tpmpsk_parse_client_hello(m->body, m->size, &s)) {
+		must_be_inside(&s, m);
+		fuzz_must(s.size >= 1 && s.size <= TPMPSK_USERNAME_MAX);
+	}
+	if (tpmpsk_parse_client_key_exchange(m->body, m->size, &s))
+		must_be_inside(&s, m);
 	if (tpmpsk_parse_server_hello(m->body, m->size, &hello)) {
-		s[0] = (struct tpmpsk_span){ hello.random, TPMPSK_HELLO_RANDOM_SIZE };
-		must_be_inside(&s[0], m);
+		s = (struct tpmpsk_span){ hello.random, TPMPSK_HELLO_RANDOM_SIZE };
+		must_be_inside(&s, m);
 	}
 }
 

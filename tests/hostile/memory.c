@@ -284,15 +284,27 @@ static void expect_locked(pid_t pid, const uint8_t *wanted, const char *what)
 	cr_expect_eq(r.unlocked, 0, "%s: %s", what, r.where);
 }
 
-/* What the daemon keeps of a key: the hash's state behind the block that the key makes. */
-static const uint8_t *hashed(const crypto_auth_hmacsha256_state *begun)
+/*
+ * What the daemon keeps of a key: for each of the two hashes of an HMAC its state behind the block
+ * that the key makes, and that block, as libsodium leaves it.
+ */
+static void expect_begun(
+	pid_t pid, const crypto_auth_hmacsha256_state *begun, bool there, const char *what)
 {
-	return (const uint8_t *)begun->ictx.state;
+	const uint8_t *parts[] = { (const uint8_t *)begun->ictx.state, begun->ictx.buf,
+		(const uint8_t *)begun->octx.state, begun->octx.buf };
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (there)
+			expect_locked(pid, parts[i], what);
+		else
+			expect_nowhere(pid, parts[i], SESSION_KEY_SIZE, what);
+	}
 }
 
 static void check_epoch(pid_t daemon, size_t number, enum session_version version)
 {
-	uint8_t message[SESSION_MESSAGE_MAX], s[32];
+	uint8_t message[SESSION_MESSAGE_MAX], s[32], key[32];
 	struct session_keys made;
 	uint64_t epoch = session_epoch_of((uint64_t)time(NULL) * 1000);
 	size_t len = session_epoch_message(version, epoch, message);
@@ -300,12 +312,12 @@ static void check_epoch(pid_t daemon, size_t number, enum session_version versio
 	hmac(secrets[number], message, len, s);
 	session_epoch_keys(s, &made);
 	expect_nowhere(daemon, s, sizeof(s), "the epoch's secret itself");
-	expect_locked(daemon, hashed(&made.tag), "the key for tags");
-	if (version == SESSION_STRICT)
-		expect_nowhere(daemon, hashed(&made.psk), SESSION_KEY_SIZE,
-			"the key for PSKs, in strict mode");
-	else
-		expect_locked(daemon, hashed(&made.psk), "the key for PSKs");
+	hmac(s, "tag", 3, key);
+	expect_nowhere(daemon, key, sizeof(key), "the key for tags itself");
+	hmac(s, "psk", 3, key);
+	expect_nowhere(daemon, key, sizeof(key), "the key for PSKs itself");
+	expect_begun(daemon, &made.tag, true, "the HMAC for tags");
+	expect_begun(daemon, &made.psk, version == SESSION_EPOCH, "the HMAC for PSKs");
 }
 
 static bool may_lock(void)

@@ -295,6 +295,32 @@ Test(sessions, that_are_asked_for_all_at_once_are_all_answered)
 	cr_assert_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
 }
 
+/* What was asked before the end is answered, though both are read at once. */
+Test(sessions, that_are_asked_for_before_the_end_are_answered)
+{
+	struct tpmpsk_derive q = { .purpose = TPMPSK_PURPOSE_SESSION_IDENTITY,
+		.role = TPMPSK_ROLE_CLIENT,
+		.identity_len = 7,
+		.identity = "Client1" };
+	uint8_t packet[TPMPSK_MESSAGE_MAX], reply[TPMPSK_MESSAGE_MAX];
+	struct tpmpsk_derived d;
+	size_t len;
+
+	start(QUIET);
+	import("e", "Client1", "epoch", "uid:0");
+	cr_assert_eq(as_client("Client1", &d), TPMPSK_STATUS_OK);
+	for (uint32_t id = 1; id <= 50; id++) {
+		int own_fd = raw_connect(scene.socket);
+
+		cr_assert_eq(tpmpsk_derive_encode(id, &q, packet, sizeof(packet), &len), 0);
+		cr_assert_eq(send(own_fd, packet, len, MSG_NOSIGNAL), (ssize_t)len);
+		cr_assert_eq(shutdown(own_fd, SHUT_WR), 0);
+		cr_assert_eq(raw_status(reply, (int)recv(own_fd, reply, sizeof(reply), 0), id),
+			TPMPSK_STATUS_OK);
+		close(own_fd);
+	}
+}
+
 /* In another process, as another user. */
 static int role_as(uint8_t role, const uint8_t *identity, size_t len)
 {
