@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define RANDOM_SIZE 32
-
 static _Thread_local int last_error;
 
 int tpmpsk_gnutls_last_error(void)
@@ -32,13 +30,9 @@ int tpmpsk_gnutls_allocate_server_credentials(gnutls_psk_server_credentials_t *r
 #endif
 }
 
-bool tpmpsk_gnutls_has_server_random(gnutls_session_t session)
+bool tpmpsk_gnutls_is_tls12_client(gnutls_session_t session)
 {
-	static const uint8_t zero[RANDOM_SIZE];
-	gnutls_datum_t random = { 0 };
-
-	gnutls_session_get_random(session, NULL, &random);
-	return random.size == RANDOM_SIZE && memcmp(random.data, zero, RANDOM_SIZE) != 0;
+	return gnutls_handshake_get_last_in(session) == GNUTLS_HANDSHAKE_SERVER_HELLO_DONE;
 }
 
 static void free_name(gnutls_ext_priv_data_t name)
@@ -141,7 +135,7 @@ struct client_psk {
 static int client_ask(struct tpmpsk *handle, gnutls_session_t session,
 	const gnutls_datum_t *identity, struct client_psk *ret)
 {
-	if (!tpmpsk_gnutls_has_server_random(session))
+	if (!tpmpsk_gnutls_is_tls12_client(session))
 		return tpmpsk_session_identity_client(handle, identity->data, identity->size,
 			ret->name, &ret->name_size, ret->psk);
 	if (identity->size > TPMPSK_IDENTITY_SIZE_MAX)

@@ -108,7 +108,7 @@ static void on_client_key_exchange(
 	struct tpmpsk_span s;
 
 	tpmpsk_inbox_stop(&h->inbox);
-	if (!tpmpsk_gnutls_has_server_random(h->session) || !is_psk(gnutls_kx_get(h->session)) ||
+	if (!is_psk(gnutls_kx_get(h->session)) ||
 		!tpmpsk_parse_client_key_exchange(message->body, message->size, &s) || s.size < 1 ||
 		s.size > TPMPSK_IDENTITY_SIZE_MAX)
 		return;
@@ -230,20 +230,28 @@ static void let_go(gnutls_ext_priv_data_t data)
 		h->attached = false;
 }
 
-static int attach(struct tpmpsk_gnutls_handshake *h)
+/* Whether the session can have one. */
+static int check_session(gnutls_session_t session)
 {
 	socklen_t size = sizeof(int);
-	int type, r;
+	int fd, type;
 
-	if (of_session(h->session))
+	if (of_session(session))
 		return TPMPSK_ERR_INVALID; /* there is one, and its pointer for a descriptor */
-	gnutls_transport_get_int2(h->session, &h->in_fd, &h->out_fd);
-	if (getsockopt(h->in_fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+	gnutls_transport_get_int2(session, &fd, &type);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
 		return TPMPSK_ERR_INVALID;
-	r = gnutls_session_ext_register(h->session, "tpmpsk no wait", TPMPSK_EXTENSION_HANDSHAKE,
-		GNUTLS_EXT_NONE, NULL, NULL, let_go, NULL, NULL, 0);
+	return 0;
+}
+
+static int attach(struct tpmpsk_gnutls_handshake *h)
+{
+	int r = gnutls_session_ext_register(h->session, "tpmpsk no wait",
+		TPMPSK_EXTENSION_HANDSHAKE, GNUTLS_EXT_NONE, NULL, NULL, let_go, NULL, NULL, 0);
+
 	if (r < 0) /* there was one: the session has keys, and what comes is encrypted */
 		return r == GNUTLS_E_ALREADY_REGISTERED ? TPMPSK_ERR_INVALID : TPMPSK_ERR_SYSTEM;
+	gnutls_transport_get_int2(h->session, &h->in_fd, &h->out_fd);
 	gnutls_ext_set_data(h->session, TPMPSK_EXTENSION_HANDSHAKE, h);
 	use_socket(h, h, pull, pull_timeout);
 	h->attached = true;
@@ -260,18 +268,23 @@ static void detach(struct tpmpsk_gnutls_handshake *h)
 	h->attached = false;
 }
 
-static struct tpmpsk_gnutls_handshake *new_handshake(
-	struct tpmpsk_async *async, gnutls_session_t session, void *tag, unsigned int flags)
+static int new_handshake(struct tpmpsk_gnutls_handshake **ret, struct tpmpsk_async *async,
+	gnutls_session_t session, void *tag, unsigned int flags)
 {
-	struct tpmpsk_gnutls_handshake *h = calloc(1, sizeof(*h));
+	struct tpmpsk_gnutls_handshake *h;
+	int r = check_session(session);
 
+	if (r < 0)
+		return r;
+	h = calloc(1, sizeof(*h));
 	if (!h)
-		return NULL;
+		return TPMPSK_ERR_SYSTEM;
 	h->async = async;
 	h->session = session;
 	h->tag = tag;
 	h->flags = flags;
-	return h;
+	*ret = h;
+	return 0;
 }
 
 static int begin(struct tpmpsk_gnutls_handshake **ret, struct tpmpsk_gnutls_handshake *h, int error)
@@ -290,15 +303,15 @@ int tpmpsk_gnutls_handshake_client(struct tpmpsk_gnutls_handshake **ret_handshak
 	const gnutls_datum_t *identity, unsigned int flags)
 {
 	struct tpmpsk_gnutls_handshake *h;
-	int r = 0;
+	int r;
 
 	if (!ret_handshake || !async || !session || !identity || !identity->data ||
 		identity->size < 1 || identity->size > TPMPSK_IDENTITY_SIZE_MAX ||
 		flags & ~TPMPSK_GNUTLS_TLS12_ONLY)
 		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
-	h = new_handshake(async, session, tag, flags);
-	if (!h)
-		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	r = new_handshake(&h, async, session, tag, flags);
+	if (r < 0)
+		return tpmpsk_gnutls_result(r);
 	memcpy(h->identity, identity->data, identity->size);
 	h->identity_size = identity->size;
 	if (!(flags & TPMPSK_GNUTLS_TLS12_ONLY)) {
@@ -318,9 +331,9 @@ int tpmpsk_gnutls_handshake_server(struct tpmpsk_gnutls_handshake **ret_handshak
 	if (!ret_handshake || !async || !session ||
 		flags & ~(TPMPSK_GNUTLS_REVEAL_UNKNOWN | TPMPSK_GNUTLS_TLS12_ONLY))
 		return tpmpsk_gnutls_result(TPMPSK_ERR_INVALID);
-	h = new_handshake(async, session, tag, flags);
-	if (!h)
-		return tpmpsk_gnutls_result(TPMPSK_ERR_SYSTEM);
+	r = new_handshake(&h, async, session, tag, flags);
+	if (r < 0)
+		return tpmpsk_gnutls_result(r);
 	h->server = true;
 	r = gnutls_rnd(GNUTLS_RND_NONCE, h->id, sizeof(h->id));
 	return begin(ret_handshake, h, r < 0 ? TPMPSK_ERR_SYSTEM : 0);
@@ -394,7 +407,7 @@ int tpmpsk_gnutls_handshake_client_psk(
 	gnutls_session_t session, gnutls_datum_t *username, gnutls_datum_t *key)
 {
 	struct tpmpsk_gnutls_handshake *h = of_session(session);
-	enum what of = tpmpsk_gnutls_has_server_random(session) ? TLS12_SESSION : SESSION_IDENTITY;
+	enum what of = tpmpsk_gnutls_is_tls12_client(session) ? TLS12_SESSION : SESSION_IDENTITY;
 	int r;
 
 	if (!h || h->server)

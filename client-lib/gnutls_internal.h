@@ -28,10 +28,11 @@ enum {
 int tpmpsk_gnutls_result(int error);
 
 /*
- * A client that offers TLS 1.3 is asked while it builds its ClientHello: the server's random is not
- * there yet. The version GnuTLS reports at that time is not to be relied on.
+ * Whether a client's callback runs for TLS 1.2. With TLS 1.3 it does while the ClientHello is built,
+ * and the version that GnuTLS reports then is not to be relied on; with TLS 1.2 after the server's
+ * last message, whatever random the server has chosen.
  */
-bool tpmpsk_gnutls_has_server_random(gnutls_session_t session);
+bool tpmpsk_gnutls_is_tls12_client(gnutls_session_t session);
 
 /* What a client's callback returns once it has a PSK. */
 int tpmpsk_gnutls_client_outputs(const void *name, size_t name_size,

@@ -196,6 +196,15 @@ Test(gnutls_handshake, without_a_daemon_the_server_refuses)
 	cr_assert_eq(run.server_result, GNUTLS_E_SRP_PWD_ERROR);
 }
 
+Test(gnutls_handshake, a_random_of_zeroes_is_one_too)
+{
+	struct run run;
+
+	manner.zero_random = true;
+	run = handshake_between(BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", known, strlen(known), 0);
+	assert_agreed(&run, GNUTLS_TLS1_2);
+}
+
 /* The rest is about one end by itself, stepped by hand. */
 static struct tpmpsk_async *async;
 static gnutls_priority_t priority;
@@ -375,7 +384,7 @@ Test(gnutls_handshake, takes_no_result_that_is_not_its_own)
 /* GnuTLS's own call, and the callbacks, in a session that waits. */
 Test(gnutls_handshake, has_no_psk_while_it_waits)
 {
-	struct tpmpsk_gnutls_handshake *h = NULL;
+	struct tpmpsk_gnutls_handshake *h = NULL, *another = NULL;
 	struct tpmpsk_async_result result;
 	gnutls_datum_t out = { NULL, 0 };
 	gnutls_session_t client;
@@ -387,6 +396,9 @@ Test(gnutls_handshake, has_no_psk_while_it_waits)
 	cr_assert_eq(
 		tpmpsk_gnutls_handshake_client_psk(client, &out, &out), GNUTLS_E_INVALID_REQUEST);
 	cr_assert_eq(gnutls_handshake(client), GNUTLS_E_INVALID_REQUEST);
+	/* Another one in the same session does not take away what the first waits for. */
+	cr_assert_eq(tpmpsk_gnutls_handshake_client(&another, async, client, &h, &base, 0),
+		GNUTLS_E_INVALID_REQUEST);
 	await_result(&result);
 	tpmpsk_gnutls_handshake_end(h);
 	gnutls_deinit(client);

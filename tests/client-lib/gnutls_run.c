@@ -238,6 +238,10 @@ static void *server_thread(void *arg)
 	gnutls_psk_set_server_credentials_function2(
 		credentials, is_no_wait(true) ? no_wait_server_psk : server_callback);
 	session = session_new(run, GNUTLS_SERVER, credentials);
+	if (manner.zero_random)
+		cr_assert_eq(gnutls_handshake_set_random(
+				     session, &(gnutls_datum_t){ (unsigned char[32]){ 0 }, 32 }),
+			0);
 	run->server_result = shake(run, session, true);
 	run->server_error = tpmpsk_gnutls_last_error();
 	if (run->server_result < 0)

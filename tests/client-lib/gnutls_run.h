@@ -58,6 +58,7 @@ extern struct manner {
 	bool no_wait_server;       /* the server only */
 	bool orphan;               /* the server, over a connection that nobody is at any more */
 	bool piecemeal;            /* byte after byte */
+	bool zero_random;          /* the server's, chosen to look like none */
 	unsigned int client_flags; /* without waiting: of the client's call */
 	unsigned int server_flags; /* and of the server's, besides the run's */
 } manner;

@@ -51,6 +51,21 @@ Test(gnutls, one_handshake_falls_back_to_tls_1_2)
 	cr_assert_eq(n_calls, 0);
 }
 
+/* A server's random of zeroes gets no session identity's PSK out of a client of TLS 1.2. */
+Test(gnutls, a_random_of_zeroes_is_one_too)
+{
+	struct run run;
+
+	manner.zero_random = true;
+	run = handshake_as(TLS12 "+ECDHE-PSK", "known", 0);
+	assert_agreed(&run, GNUTLS_TLS1_2);
+	cr_assert_eq(client_daemon.requests, 1);
+	cr_assert_eq(n_calls, 0);
+	run = handshake_between(BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", "known", 5, 0);
+	assert_agreed(&run, GNUTLS_TLS1_2);
+	cr_assert_eq(n_calls, 0);
+}
+
 Test(gnutls, a_client_of_tls_1_2_meets_a_server_of_both)
 {
 	const char *identity = "known";
