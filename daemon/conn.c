@@ -80,8 +80,8 @@ static bool is_for_later(int error)
 /* In one system call, which wakes the client once. */
 static void send_replies(struct server *s, struct conn *c)
 {
-	struct mmsghdr messages[SERVER_PACKETS] = { 0 };
-	struct iovec iovs[SERVER_PACKETS];
+	struct mmsghdr messages[SERVER_REPLIES] = { 0 };
+	struct iovec iovs[SERVER_REPLIES];
 	struct replies *r = &s->replies;
 	int sent = 0;
 
@@ -102,22 +102,26 @@ static void send_replies(struct server *s, struct conn *c)
 	r->n = 0;
 }
 
-static bool put_off(struct replies *r, const struct conn *c, const uint8_t *packet, size_t len)
+/* Whether the reply is put off; those before it have left in any case. */
+static bool put_off(struct server *s, struct conn *c, const uint8_t *packet, size_t len)
 {
-	if (r->to != c || r->n == SERVER_PACKETS || len > sizeof(r->of[0].packet))
+	struct replies *r = &s->replies;
+
+	if (r->to != c)
 		return false;
-	memcpy(r->of[r->n].packet, packet, len);
-	r->of[r->n++].len = len;
-	return true;
+	if (len <= sizeof(r->of[0].packet)) {
+		memcpy(r->of[r->n].packet, packet, len);
+		r->of[r->n++].len = len;
+		if (r->n < SERVER_REPLIES)
+			return true;
+	}
+	send_replies(s, c);
+	return len <= sizeof(r->of[0].packet);
 }
 
 void conn_send(struct server *s, struct conn *c, const uint8_t *packet, size_t len)
 {
-	if (c->closed || put_off(&s->replies, c, packet, len))
-		return;
-	if (s->replies.to == c)
-		send_replies(s, c);
-	if (c->closed)
+	if (c->closed || put_off(s, c, packet, len) || c->closed)
 		return;
 	if (list_empty(&c->unsent)) {
 		if (send(c->outlet->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)

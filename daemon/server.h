@@ -26,6 +26,7 @@
 
 #define SERVER_ERROR_SIZE 600
 #define REPLY_MAX 384     /* bytes of any reply with a secret; longer ones leave at once */
+#define SERVER_REPLIES 8   /* put off; the client works on these while the rest of its packets is handled */
 #define SERVER_PACKETS 16 /* read for one user in a round of the loop, then it is others' turn */
 
 struct server;
@@ -35,14 +36,14 @@ struct source {
 	void (*on_event)(struct server *s, struct source *source, uint32_t events);
 };
 
-/* To the connection whose packets are being handled: they leave together when that is done. */
+/* To the connection whose packets are being handled: they leave together, as soon as these are full or that is done. */
 struct replies {
 	struct conn *to; /* NULL: replies leave at once */
 	unsigned n;
 	struct {
 		size_t len;
 		uint8_t packet[REPLY_MAX]; /* wiped when it has left */
-	} of[SERVER_PACKETS];
+	} of[SERVER_REPLIES];
 };
 
 struct server {
