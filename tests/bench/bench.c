@@ -264,6 +264,8 @@ static struct json_object *row_json(const struct run *r, const struct bench_row 
 	if (p99_limit(row) > 0 && is_measured(r, row->base)) {
 		add_number(o, "p99_of_base", p99_of_base(r, row));
 		add_number(o, "p99_max", p99_limit(row));
+		json_object_object_add(o, "p99_unit",
+			json_object_new_string(row->p99_of_p99_max > 0 ? "p99" : "p50"));
 	}
 	if (is_measured(r, row->besides) && is_measured(r, row->base)) {
 		add_number(o, "above_us", above_us(r, row));

@@ -11,8 +11,9 @@
  * The other form is of event loops: pairs of processes that each have many handshakes at a time, and
  * go on with others while the daemon is asked for one's PSK.
  *
- * A static PSK asks nobody. What asking costs when there is no work in the answer has a row of its
- * own.
+ * A static PSK asks nobody. What asking costs when there is no work in the answer, but a process
+ * that is put to sleep for it and woken, has a row of its own. It is the most that a derivation which
+ * is waited for can reach, so what is to be reached is asked of the event loops, which wait for none.
  */
 #include "client-lib/tpmpsk-gnutls.h"
 #include "tests/bench/crew.h"
@@ -390,8 +391,7 @@ static const struct bench_row rows[N_ROWS] = {
 		.base = &rows[STATIC] },
 	[EPOCH] = { .name = "session identity, epoch",
 		DAEMON("epoch"),
-		.base = &rows[STATIC],
-		.ratio_min = 0.9 },
+		.base = &rows[STATIC] },
 	[EPOCH_OF_ECHO] = { .name = "  the same, against the echo",
 		.same = &rows[EPOCH],
 		.base = &rows[ECHO] },
