@@ -21,7 +21,7 @@ def target(row):
     """A row's comparison in words, and whether it is as good as it should be."""
     words, ok = [], True
     if "p99_max" in row:
-        words.append(f"p99 {row['p99_of_base']:.2f} × {row['p99_unit']} of {row['base']}, at most {row['p99_max']:.2f}")
+        words.append(f"p99 {row['p99_of_base']:.2f} × {row.get('p99_unit', 'p50')} of {row['base']}, at most {row['p99_max']:.2f}")
         ok = row["p99_of_base"] <= row["p99_max"]
     elif "ratio" in row:
         words.append(f"{row['ratio']:.2f} × {row['base']}")
