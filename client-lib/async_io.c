@@ -123,8 +123,7 @@ static int send_some(struct tpmpsk_async *a)
 	unsigned int n = 0;
 	int sent;
 
-	TAILQ_FOREACH(s, &a->table.queued, link)
-	{
+	TAILQ_FOREACH (s, &a->table.queued, link) {
 		if (n == BATCH_MAX || a->wire + n == ON_WIRE_MAX)
 			break;
 		tpmpsk_request_set_id(s->request.packet, s->id);
@@ -153,9 +152,9 @@ void tpmpsk_async_flush(struct tpmpsk_async *a, int64_t now)
 	while (r == 0 && (s = TAILQ_FIRST(&a->table.queued)) && a->wire < ON_WIRE_MAX &&
 		!a->ended && connected(a, now)) {
 		r = send_some(a);
-		if (r > 0)
+		if (r > 0) {
 			r = 0;
-		else if (r == -EPIPE) {
+		} else if (r == -EPIPE) {
 			a->ended = true;
 		} else if (r == -ENOMEM || r == -ENOBUFS) {
 			tpmpsk_table_finish(&a->table, s, TPMPSK_ERR_SYSTEM, 0);

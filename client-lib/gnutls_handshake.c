@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <gnutls/crypto.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -155,6 +155,23 @@ Test(async_connection, a_connection_lost_while_idle_is_made_again_when_it_is_nee
 	tpmpsk_async_close(a);
 }
 
+Test(async_connection, what_is_held_goes_out_on_a_new_connection)
+{
+	struct tpmpsk_async *a = start(serve_one);
+
+	cr_assert_eq(poller_submit(a, 1), 0);
+	poller_expect_answer(a, 1);
+	cr_assert_eq(tpmpsk_async_hold(a, 1), 0);
+	cr_assert_eq(poller_submit(a, 2), 0);
+	cr_assert(poller_readable(tpmpsk_async_fd(a), SCRIPT_DEADLINE_MS), "the connection's end");
+	poller_expect_quiet(a);
+	cr_assert_eq(atomic_load(&script.connections), 1);
+	cr_assert_eq(tpmpsk_async_hold(a, 0), 0);
+	poller_expect_answer(a, 2);
+	cr_assert_eq(atomic_load(&script.connections), 2);
+	tpmpsk_async_close(a);
+}
+
 Test(async_connection, nobody_has_to_look_for_a_connection_that_was_lost_while_idle)
 {
 	struct tpmpsk_async *a = start(serve_one);
