@@ -19,7 +19,7 @@
 #include "tests/bench/crew.h"
 #include "tests/bench/echo.h"
 #include "tests/bench/flood.h"
-#include "tests/bench/loop.h"
+#include "tests/client-lib/shake_loop.h"
 #include "tests/swtpm/scene.h"
 
 #include <errno.h>
@@ -237,9 +237,11 @@ static int end_loop(
 	struct end *e, const struct source *source, const int *fds, struct crew_worker *w)
 {
 	const gnutls_datum_t base = { (unsigned char *)identity, sizeof(identity) - 1 };
-	struct loop l = {
-		.server = e->server, .n_connections = CONNECTIONS, .identity = &base, .ptr = e
-	};
+	struct shake_loop l = { .server = e->server,
+		.n_connections = CONNECTIONS,
+		.identity = &base,
+		.epoll_fd = -1,
+		.ptr = e };
 	int r = end_init(e, &(const struct source){ 0 });
 
 	if (r == 0 && source->daemon && tpmpsk_async_open(&l.async, source->daemon) < 0)
@@ -254,17 +256,17 @@ static int end_loop(
 	l.credentials = e->server ? (void *)e->own : (void *)e->client;
 	for (size_t i = 0; i < CONNECTIONS; i++)
 		l.connections[i].fd = fds[i];
-	if (r == 0 && loop_init(&l) < 0)
+	if (r == 0 && shake_loop_init(&l) < 0)
 		r = GNUTLS_E_USER_ERROR;
 	if (r == 0 && !w)
-		r = loop_run(&l, 0, NULL);
+		r = shake_loop_run(&l, 0, NULL);
 	if (r == 0 && w)
-		r = loop_run(&l, CONNECTIONS + w->n / 10, NULL);
+		r = shake_loop_run(&l, CONNECTIONS + w->n / 10, NULL);
 	if (w)
 		crew_ready(w);
 	if (r == 0 && w)
-		r = loop_run(&l, w->n, w->ns);
-	loop_done(&l);
+		r = shake_loop_run(&l, w->n, w->ns);
+	shake_loop_done(&l);
 	tpmpsk_async_close(l.async);
 	return r;
 }
@@ -389,9 +391,7 @@ static const struct bench_row rows[N_ROWS] = {
 	[ECHO] = { .name = "static PSK, an echo asked for it",
 		.measure = measure_echo,
 		.base = &rows[STATIC] },
-	[EPOCH] = { .name = "session identity, epoch",
-		DAEMON("epoch"),
-		.base = &rows[STATIC] },
+	[EPOCH] = { .name = "session identity, epoch", DAEMON("epoch"), .base = &rows[STATIC] },
 	[EPOCH_OF_ECHO] = { .name = "  the same, against the echo",
 		.same = &rows[EPOCH],
 		.base = &rows[ECHO] },

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/bench/loop.h"
-
-#include "tests/bench/bench.h"
+#include "tests/client-lib/shake_loop.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 64
@@ -17,7 +16,15 @@ struct run {
 	uint64_t *ns;
 };
 
-int loop_init(struct loop *l)
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int shake_loop_init(struct shake_loop *l)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
@@ -37,7 +44,18 @@ int loop_init(struct loop *l)
 	return 0;
 }
 
-static void end_session(struct loop_connection *c)
+static void note_waiting(struct shake_loop *l, struct shake_loop_connection *c)
+{
+	bool waits = tpmpsk_gnutls_handshake_waits(c->handshake);
+
+	if (waits != c->waits)
+		l->waiting += waits ? 1 : -1u;
+	c->waits = waits;
+	if (l->waiting > l->most_waiting)
+		l->most_waiting = l->waiting;
+}
+
+static void end_session(struct shake_loop_connection *c)
 {
 	tpmpsk_gnutls_handshake_end(c->handshake);
 	c->handshake = NULL;
@@ -46,7 +64,7 @@ static void end_session(struct loop_connection *c)
 	c->session = NULL;
 }
 
-static void hang_up(struct loop_connection *c)
+static void hang_up(struct shake_loop_connection *c)
 {
 	end_session(c);
 	if (c->fd >= 0)
@@ -54,7 +72,7 @@ static void hang_up(struct loop_connection *c)
 	c->fd = -1;
 }
 
-void loop_done(struct loop *l)
+void shake_loop_done(struct shake_loop *l)
 {
 	for (unsigned i = 0; i < l->n_connections; i++)
 		hang_up(&l->connections[i]);
@@ -62,14 +80,14 @@ void loop_done(struct loop *l)
 		close(l->epoll_fd);
 }
 
-static int start_session(struct loop *l, struct loop_connection *c)
+static int start_session(struct shake_loop *l, struct shake_loop_connection *c)
 {
 	int r = gnutls_init(
 		&c->session, (l->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NONBLOCK);
 
 	if (r < 0)
 		return r;
-	c->start_ns = bench_now_ns();
+	c->start_ns = now_ns();
 	gnutls_session_set_ptr(c->session, l->ptr);
 	gnutls_transport_set_int(c->session, c->fd);
 	r = gnutls_priority_set(c->session, l->priority);
@@ -83,7 +101,7 @@ static int start_session(struct loop *l, struct loop_connection *c)
 		&c->handshake, l->async, c->session, c, l->identity, 0);
 }
 
-static int step(struct loop_connection *c)
+static int step(struct shake_loop_connection *c)
 {
 	int r;
 
@@ -95,7 +113,7 @@ static int step(struct loop_connection *c)
 }
 
 /* As far as the connection gets, handshake after handshake. */
-static int go_on(struct loop *l, struct loop_connection *c, struct run *run)
+static int go_on(struct shake_loop *l, struct shake_loop_connection *c, struct run *run)
 {
 	int r = 0;
 
@@ -112,11 +130,12 @@ static int go_on(struct loop *l, struct loop_connection *c, struct run *run)
 			if (gnutls_protocol_get_version(c->session) != GNUTLS_TLS1_3)
 				return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
 			if (run->ns)
-				run->ns[run->finished] = bench_now_ns() - c->start_ns;
+				run->ns[run->finished] = now_ns() - c->start_ns;
 			run->finished++;
 			end_session(c);
 		}
 	}
+	note_waiting(l, c);
 	if (r == GNUTLS_E_PREMATURE_TERMINATION && l->server) {
 		hang_up(c);
 		return 0;
@@ -124,13 +143,13 @@ static int go_on(struct loop *l, struct loop_connection *c, struct run *run)
 	return r == GNUTLS_E_AGAIN ? 0 : r;
 }
 
-static int collect(struct loop *l, struct run *run)
+static int collect(struct shake_loop *l, struct run *run)
 {
 	struct tpmpsk_async_result result;
 	int r = 0;
 
 	while (r == 0 && tpmpsk_async_collect(l->async, &result) == 0) {
-		struct loop_connection *c = result.tag;
+		struct shake_loop_connection *c = result.tag;
 
 		r = tpmpsk_gnutls_handshake_deliver(c->handshake, &result);
 		explicit_bzero(&result, sizeof(result));
@@ -140,7 +159,7 @@ static int collect(struct loop *l, struct run *run)
 	return r;
 }
 
-static bool is_over(const struct loop *l, const struct run *run)
+static bool is_over(const struct shake_loop *l, const struct run *run)
 {
 	if (!l->server)
 		return run->finished == run->n;
@@ -150,7 +169,7 @@ static bool is_over(const struct loop *l, const struct run *run)
 	return true;
 }
 
-int loop_run(struct loop *l, size_t n, uint64_t *ns)
+int shake_loop_run(struct shake_loop *l, size_t n, uint64_t *ns)
 {
 	struct run run = { .n = n, .ns = ns };
 	struct epoll_event events[EVENTS_MAX];
@@ -159,14 +178,16 @@ int loop_run(struct loop *l, size_t n, uint64_t *ns)
 	for (unsigned i = 0; r == 0 && i < l->n_connections; i++)
 		r = go_on(l, &l->connections[i], &run);
 	while (r == 0 && !is_over(l, &run)) {
+		int ready;
+
 		if (l->async)
 			tpmpsk_async_hold(l->async, 0);
-		int ready = epoll_wait(l->epoll_fd, events, EVENTS_MAX, -1);
+		ready = epoll_wait(l->epoll_fd, events, EVENTS_MAX, -1);
 		if (l->async)
 			tpmpsk_async_hold(l->async, 1);
 
 		for (int i = 0; r == 0 && i < ready; i++) {
-			struct loop_connection *c = events[i].data.ptr;
+			struct shake_loop_connection *c = events[i].data.ptr;
 
 			if (!c)
 				r = collect(l, &run);
