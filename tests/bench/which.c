@@ -10,7 +10,7 @@
 #include "tests/bench/crew.h"
 #include "tests/client-lib/tls_pair.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -177,20 +177,17 @@ static int make_key(struct stage *stage)
 
 static int stage_init(struct stage *stage, const struct how *how)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], tcti[512];
+	char tcti[WATCH_NAME_SIZE];
 	int r;
 
 	*stage = (struct stage){ .how = how };
-	r = tempdir_init(&stage->dir);
+	r = watch_init(&stage->dir, &stage->tcti, tcti);
 	if (r < 0)
 		return r;
-	snprintf(file, sizeof(file), "%s/counters", stage->dir.path);
-	stage->tcti = tcti_test_map(file);
 	stage->handshakes = mmap(NULL, sizeof(*stage->handshakes), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!stage->tcti || stage->handshakes == MAP_FAILED)
+	if (stage->handshakes == MAP_FAILED)
 		return -ENOMEM;
-	tcti_test_name(tcti, sizeof(tcti), file, "%s");
 	tls_authority_init(&stage->authority);
 	r = scene_init(&stage->scene,
 		&(struct scene_options){ .tcti = tcti, .config = "{\"audit\":\"off\"}" });
@@ -201,9 +198,8 @@ static void stage_done(struct stage *stage)
 {
 	scene_done(&stage->scene);
 	tls_authority_done(&stage->authority);
-	tcti_test_unmap(stage->tcti);
 	munmap((void *)stage->handshakes, sizeof(*stage->handshakes));
-	tempdir_done(&stage->dir);
+	watch_done(&stage->dir, stage->tcti);
 }
 
 static int measure_row(const void *how, size_t n, struct bench_result *ret)

@@ -5,7 +5,7 @@
  */
 #include "tests/client-lib/shake_loop.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -28,13 +28,9 @@ static int fds[2][CONNECTIONS];
 
 static void begin(void)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name,
 						.config = "{\"audit\":\"off\","
 							  "\"limits\":{\"deadline_ms\":60000}}" }),
@@ -45,8 +41,7 @@ static void end(void)
 {
 	cr_assert_eq(scene_stop(&scene, NULL), 0);
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(gnutls_loop, .init = begin, .fini = end, .timeout = 150);
@@ -116,28 +111,32 @@ static void shake(unsigned *ret_client_waiting, unsigned *ret_server_waiting)
 	*ret_server_waiting = (unsigned)WEXITSTATUS(status);
 }
 
-static void make_key(const char *mode)
+/* With a key of this mode; how many HMACs the TPM was asked for. */
+static uint64_t shake_by(
+	const char *mode, unsigned *ret_client_waiting, unsigned *ret_server_waiting)
 {
+	uint64_t before;
+
 	cr_assert_eq(
 		scene_psk_ok(&scene, "key", "generate", "k", "--identity", "Client1", "--purpose",
 			"session-identity", "--mode", mode, "--allow", "user:root", NULL),
 		0);
+	before = tcti_test_count(tcti, TPM2_CC_HMAC);
+	tcti->latency_us = LATENCY_US;
+	shake(ret_client_waiting, ret_server_waiting);
+	tcti->latency_us = 0;
+	return tcti_test_count(tcti, TPM2_CC_HMAC) - before;
 }
 
 /* All of a loop's handshakes are with the daemon at once, and none keeps another one from it. */
 Test(gnutls_loop, has_all_its_handshakes_wait_for_the_tpm_together)
 {
 	unsigned client = 0, server = 0;
-	uint64_t before;
+	uint64_t hmacs = shake_by("strict", &client, &server);
 
-	make_key("strict");
-	tcti->latency_us = LATENCY_US;
-	before = tcti_test_count(tcti, TPM2_CC_HMAC);
-	shake(&client, &server);
-	tcti->latency_us = 0;
 	/* Two for each, one for each end; and the epoch's secrets, for the tags. */
-	cr_assert_geq(tcti_test_count(tcti, TPM2_CC_HMAC) - before, 2 * HANDSHAKES + 1);
-	cr_assert_leq(tcti_test_count(tcti, TPM2_CC_HMAC) - before, 2 * HANDSHAKES + 3);
+	cr_assert_geq(hmacs, 2 * HANDSHAKES + 1);
+	cr_assert_leq(hmacs, 2 * HANDSHAKES + 3);
 	cr_assert_eq(client, CONNECTIONS);
 	cr_assert_geq(server, 1);
 }
@@ -145,13 +144,7 @@ Test(gnutls_loop, has_all_its_handshakes_wait_for_the_tpm_together)
 Test(gnutls_loop, needs_the_tpm_once_in_epoch_mode)
 {
 	unsigned client = 0, server = 0;
-	uint64_t before;
 
-	make_key("epoch");
-	tcti->latency_us = LATENCY_US;
-	before = tcti_test_count(tcti, TPM2_CC_HMAC);
-	shake(&client, &server);
-	tcti->latency_us = 0;
-	cr_assert_leq(tcti_test_count(tcti, TPM2_CC_HMAC) - before, 3);
+	cr_assert_leq(shake_by("epoch", &client, &server), 3);
 	cr_assert_eq(client, CONNECTIONS);
 }

@@ -7,8 +7,8 @@
 #include "client-lib/transact.h"
 #include "tests/client-lib/poller.h"
 #include "tests/swtpm/scene.h"
+#include "tests/swtpm/watch.h"
 #include "tests/swtpm/vectors.h"
-#include "tests/tcti/tcti_test.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -24,13 +24,9 @@ static struct tpmpsk *tpm;
 
 static void begin(void)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name }), 0);
 	cr_assert_eq(tpmpsk_open(&tpm, scene.socket), 0);
 }
@@ -40,8 +36,7 @@ static void end(void)
 	tpmpsk_close(tpm);
 	cr_assert_eq(scene_stop(&scene, NULL), 0);
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(schedule, .init = begin, .fini = end, .timeout = 120);

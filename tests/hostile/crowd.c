@@ -2,7 +2,7 @@
 /* Many processes of several users, more keys than the TPM holds, and a daemon that is killed in between. */
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include "client-lib/tpmpsk.h"
 
@@ -53,14 +53,10 @@ static void import(unsigned key)
 
 static void start(unsigned keys)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name,
 						.config = "{\"audit\":\"off\"}" }),
 		0);
@@ -71,8 +67,7 @@ static void start(unsigned keys)
 static void teardown(void)
 {
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(crowd, .fini = teardown, .timeout = 300);

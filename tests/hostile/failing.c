@@ -9,7 +9,7 @@
 #include "tests/hostile/raw.h"
 #include "tests/inject/inject.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include "daemon/keystore.h"
 
@@ -215,15 +215,11 @@ static int play(const char *what, unsigned n, int descriptors)
 
 static void set_up(void)
 {
-	char name[512], path[TEMPDIR_PATH_SIZE + 16];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	map_inject();
-	snprintf(path, sizeof(path), "%s/counters", own.path);
-	tcti = tcti_test_map(path);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), path, "%s");
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s/tests/inject/inject.so",
 		getenv("TPMPSK_BUILD"));
 	cr_assert_eq(scene_init(&scene, &(struct scene_options){
@@ -236,10 +232,9 @@ static void set_up(void)
 static void tear_down(void)
 {
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
 	if (inject)
 		munmap(inject, sizeof(*inject));
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(failing, .init = set_up, .fini = tear_down, .timeout = 20000);

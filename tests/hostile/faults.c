@@ -2,7 +2,7 @@
 /* What clients and the log see of a TPM that fails: each row of daemon/FAULTS.md, against a running daemon. */
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <criterion/criterion.h>
 #include <sodium.h>
@@ -47,14 +47,10 @@ static int import(const char *name)
 
 static void start(const char *config)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(
 		scene_init(&scene, &(struct scene_options){ .tcti = name, .config = config }), 0);
 	cr_assert_eq(import("a"), 0);
@@ -65,8 +61,7 @@ static void teardown(void)
 	if (tcti)
 		tcti->hanging = 0;
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(faults, .fini = teardown, .timeout = 300);

@@ -2,7 +2,7 @@
 /* What the daemon is started with, whose its socket is, how it ends: nothing stops the loop. */
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -29,14 +29,10 @@ static char notify[SWTPM_PATH_SIZE + 16];
 
 static void start(void)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name,
 						.config = "{\"audit\":\"off\"}" }),
 		0);
@@ -62,8 +58,7 @@ static void import(const char *name)
 static void teardown(void)
 {
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(loop, .fini = teardown, .timeout = 120);

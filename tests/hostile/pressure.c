@@ -3,7 +3,7 @@
 #include "daemon/server.h"
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -38,15 +38,11 @@ static void configure(const char *more)
 
 static void start(const char *more)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	snprintf(audit, sizeof(audit), "%s/audit", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
 	cr_assert_eq(
 		scene_init(&scene, &(struct scene_options){ .tcti = name, .no_daemon = true }), 0);
 	configure(more);
@@ -81,8 +77,7 @@ static void import_tls12(const char *who)
 static void teardown(void)
 {
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(pressure, .fini = teardown, .timeout = 120);

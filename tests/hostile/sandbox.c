@@ -5,8 +5,8 @@
  */
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
+#include "tests/swtpm/watch.h"
 #include "tests/tcti/intruder.h"
-#include "tests/tcti/tcti_test.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -44,8 +44,7 @@ static const uint8_t secret[32] = "a secret of thirty-two bytes ...";
 static void teardown(void)
 {
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 TestSuite(sandbox, .fini = teardown, .timeout = 180);
@@ -64,16 +63,12 @@ static void write_secret(char path[256])
 /* A daemon with the key "web" and, in a folder of its own, a configuration of these fields. */
 static void start(const char *fields)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512], path[256];
+	char name[WATCH_NAME_SIZE], path[256];
 
 	if (LENIENT)
 		cr_skip_test("no sandbox under sanitizers");
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(
 		scene_init(&scene, &(struct scene_options){ .tcti = name, .config = fields }), 0);
 	write_secret(path);

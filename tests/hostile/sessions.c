@@ -3,7 +3,7 @@
 #include "daemon/session_identity.h"
 #include "tests/hostile/raw.h"
 #include "tests/swtpm/scene.h"
-#include "tests/tcti/tcti_test.h"
+#include "tests/swtpm/watch.h"
 
 #include <criterion/criterion.h>
 #include <sodium.h>
@@ -23,14 +23,10 @@ static int fd = -1;
 
 static void start(const char *config)
 {
-	char file[TEMPDIR_PATH_SIZE + 16], name[512];
+	char name[WATCH_NAME_SIZE];
 
 	cr_assert_geq(sodium_init(), 0);
-	cr_assert_eq(tempdir_init(&own), 0);
-	snprintf(file, sizeof(file), "%s/counters", own.path);
-	tcti = tcti_test_map(file);
-	cr_assert_not_null(tcti);
-	tcti_test_name(name, sizeof(name), file, "%s");
+	cr_assert_eq(watch_init(&own, &tcti, name), 0);
 	cr_assert_eq(
 		scene_init(&scene, &(struct scene_options){ .tcti = name, .config = config }), 0);
 	fd = raw_connect(scene.socket);
@@ -57,8 +53,7 @@ static void teardown(void)
 	close(fd);
 	cr_assert_eq(scene_stop(&scene, NULL), 0);
 	scene_done(&scene);
-	tcti_test_unmap(tcti);
-	tempdir_done(&own);
+	watch_done(&own, tcti);
 }
 
 #define QUIET "{\"audit\":\"off\"}"
