@@ -2,6 +2,7 @@
 #include "common.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,18 +44,6 @@ int complain_usage(const char *format, ...)
 	say(format, arguments, true);
 	va_end(arguments);
 	return EXIT_USAGE;
-}
-
-int next_option(int argc, char **argv, const struct option *options)
-{
-	int c;
-
-	opterr = 0; /* it is said here, with where help is */
-	c = getopt_long(argc, argv, ":", options, NULL);
-	if (c == ':' || c == '?')
-		complain_usage("%s: %s", argv[optind - 1],
-			c == ':' ? "a value is missing" : "no such option, or it takes no value");
-	return c == ':' ? '?' : c;
 }
 
 bool resolve(const char *text, bool datagram, bool passive, struct addrinfo **ret)
@@ -172,6 +161,44 @@ bool parse_number(const char *text, unsigned int min, unsigned int max, unsigned
 		return false;
 	*ret = (unsigned int)value;
 	return true;
+}
+
+static int take_argument(const struct argument *a, const char *value)
+{
+	if (a->flag)
+		*a->flag = true;
+	else if (a->text)
+		*a->text = value;
+	else if (!parse_number(value, 1, a->max, a->number))
+		return complain_usage("--%s: not a number from 1 to %u", a->name, a->max);
+	return EXIT_SUCCESS;
+}
+
+int parse_arguments(int argc, char *argv[], const struct argument arguments[], void (*help)(void))
+{
+	struct option options[ARGUMENTS_MAX + 2] = { 0 };
+	int n, at, c, r = EXIT_SUCCESS;
+
+	for (n = 0; arguments[n].name && n < ARGUMENTS_MAX; n++) {
+		options[n].name = arguments[n].name;
+		options[n].has_arg = arguments[n].flag ? no_argument : required_argument;
+	}
+	options[n].name = "help";
+	opterr = 0; /* it is said here, with where help is */
+	while (r == EXIT_SUCCESS && (c = getopt_long(argc, argv, ":", options, &at)) != -1) {
+		if (c != 0)
+			return complain_usage("%s: %s", argv[optind - 1],
+				c == ':' ? "a value is missing"
+					 : "no such option, or it takes no value");
+		if (at == n) {
+			help();
+			exit(EXIT_SUCCESS);
+		}
+		r = take_argument(&arguments[at], optarg);
+	}
+	if (r == EXIT_SUCCESS && optind < argc)
+		r = complain_usage("unexpected argument '%s'", argv[optind]);
+	return r;
 }
 
 void print_psk(const uint8_t psk[PSK_SIZE])

@@ -8,7 +8,6 @@
 #ifndef TPMPSK_EXAMPLES_COMMON_H
 #define TPMPSK_EXAMPLES_COMMON_H
 
-#include <getopt.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +22,6 @@
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for wrong arguments. Returns EXIT_USAGE. */
 int complain_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* As getopt_long(3), for long options; '?' for one that is wrong, having said so. */
-int next_option(int argc, char **argv, const struct option *options);
 
 /* "ADDR:PORT", "[ADDR]:PORT" or "NAME:PORT"; freeaddrinfo() by the caller. False: complained. */
 bool resolve(const char *text, bool datagram, bool passive, struct addrinfo **ret);
@@ -49,6 +46,20 @@ void linger(int fd);
 
 /* A number from min to max; false when it is none. */
 bool parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *ret);
+
+/* An option, and where what it says goes: one of these. The last in a table has no name. */
+struct argument {
+	const char *name;
+	bool *flag;
+	const char **text;
+	unsigned int *number, max; /* from 1 */
+};
+#define ARGUMENTS_MAX 16
+#define COUNT_MAX 1000000000
+#define TIMEOUT_MAX_MS 3600000
+
+/* Takes them all; with --help calls that and ends the program. EXIT_USAGE after a complaint. */
+int parse_arguments(int argc, char *argv[], const struct argument arguments[], void (*help)(void));
 
 /* "psk <hex>" on standard output, at once. A demonstration: never do this with a real key. */
 void print_psk(const uint8_t psk[PSK_SIZE]);

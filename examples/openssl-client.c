@@ -8,7 +8,6 @@
 #include "openssl-common.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,48 +169,21 @@ static void help(void)
 
 static int parse(struct client *client, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "connect", required_argument, NULL, 'c' },
-		{ "identity", required_argument, NULL, 'i' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "ciphersuites", required_argument, NULL, 'x' },
-		{ "groups", required_argument, NULL, 'g' },
-		{ "message", required_argument, NULL, 'm' },
-		{ "print-psk", no_argument, NULL, 'k' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "connect", .text = &client->connect },
+		{ "identity", .text = &client->identity },
+		{ "socket", .text = &client->socket },
+		{ "ciphersuites", .text = &client->suites },
+		{ "groups", .text = &client->groups },
+		{ "message", .text = &client->message },
+		{ "print-psk", .flag = &client->print_psk },
+		{ "timeout", .number = &client->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	const char **const strings[] = {
-		['c'] = &client->connect,
-		['i'] = &client->identity,
-		['s'] = &client->socket,
-		['x'] = &client->suites,
-		['g'] = &client->groups,
-		['m'] = &client->message,
-	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'k':
-			client->print_psk = true;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &client->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		case '?':
-			return EXIT_USAGE;
-		default:
-			*strings[c] = optarg;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!client->connect || !client->identity)
 		return complain_usage("--connect and --identity are needed");
 	return EXIT_SUCCESS;

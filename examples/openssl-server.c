@@ -9,7 +9,6 @@
 #include "openssl-common.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <openssl/rand.h>
 #include <signal.h>
 #include <stdio.h>
@@ -192,49 +191,20 @@ static void help(void)
 
 static int parse(struct server *server, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "ciphersuites", required_argument, NULL, 'x' },
-		{ "groups", required_argument, NULL, 'g' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "print-psk", no_argument, NULL, 'k' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "listen", .text = &server->listen },
+		{ "socket", .text = &server->socket },
+		{ "ciphersuites", .text = &server->suites },
+		{ "groups", .text = &server->groups },
+		{ "count", .number = &server->count, .max = COUNT_MAX },
+		{ "print-psk", .flag = &server->print_psk },
+		{ "timeout", .number = &server->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	const char **const strings[] = {
-		['l'] = &server->listen,
-		['s'] = &server->socket,
-		['x'] = &server->suites,
-		['g'] = &server->groups,
-	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'n':
-			if (!parse_number(optarg, 1, 1000000000, &server->count))
-				return complain_usage("--count: not a number from 1");
-			break;
-		case 'k':
-			server->print_psk = true;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &server->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		case '?':
-			return EXIT_USAGE;
-		default:
-			*strings[c] = optarg;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!server->listen)
 		return complain_usage("--listen is needed");
 	return EXIT_SUCCESS;

@@ -8,7 +8,6 @@
 #include "common.h"
 #include "gnutls-common.h"
 
-#include <getopt.h>
 #include <gnutls/dtls.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,56 +172,21 @@ static void help(void)
 
 static int parse(struct client *client, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "connect", required_argument, NULL, 'c' },
-		{ "identity", required_argument, NULL, 'i' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "dtls", no_argument, NULL, 'd' },
-		{ "priority", required_argument, NULL, 'p' },
-		{ "message", required_argument, NULL, 'm' },
-		{ "print-psk", no_argument, NULL, 'k' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "connect", .text = &client->connect },
+		{ "identity", .text = &client->identity },
+		{ "socket", .text = &client->socket },
+		{ "dtls", .flag = &client->datagram },
+		{ "priority", .text = &client->priority },
+		{ "message", .text = &client->message },
+		{ "print-psk", .flag = &client->print_psk },
+		{ "timeout", .number = &client->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'c':
-			client->connect = optarg;
-			break;
-		case 'i':
-			client->identity = optarg;
-			break;
-		case 's':
-			client->socket = optarg;
-			break;
-		case 'd':
-			client->datagram = true;
-			break;
-		case 'p':
-			client->priority = optarg;
-			break;
-		case 'm':
-			client->message = optarg;
-			break;
-		case 'k':
-			client->print_psk = true;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &client->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!client->connect || !client->identity)
 		return complain_usage("--connect and --identity are needed");
 	return EXIT_SUCCESS;

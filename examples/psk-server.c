@@ -11,7 +11,6 @@
 #include "gnutls-common.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ struct server {
 	const char *hint;
 	unsigned int count; /* 0: no end */
 	unsigned int timeout_ms;
-	unsigned int psk_flags;
+	bool reveal_unknown;
 	bool datagram;
 	bool print_psk;
 	struct tpmpsk *tpm;
@@ -60,7 +59,8 @@ static int on_psk(gnutls_session_t session, const gnutls_datum_t *username, gnut
 	struct server *server = peer->server;
 	int r;
 
-	r = tpmpsk_gnutls_server(server->tpm, session, username, server->psk_flags, key);
+	r = tpmpsk_gnutls_server(server->tpm, session, username,
+		server->reveal_unknown ? TPMPSK_GNUTLS_REVEAL_UNKNOWN : 0, key);
 	if (r == 0 && server->print_psk)
 		memcpy(peer->psk, key->data, sizeof(peer->psk));
 	return r;
@@ -279,61 +279,22 @@ static void help(void)
 
 static int parse(struct server *server, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "dtls", no_argument, NULL, 'd' },
-		{ "priority", required_argument, NULL, 'p' },
-		{ "identity-hint", required_argument, NULL, 'i' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "print-psk", no_argument, NULL, 'k' },
-		{ "reveal-unknown", no_argument, NULL, 'r' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "listen", .text = &server->listen },
+		{ "socket", .text = &server->socket },
+		{ "dtls", .flag = &server->datagram },
+		{ "priority", .text = &server->priority },
+		{ "identity-hint", .text = &server->hint },
+		{ "count", .number = &server->count, .max = COUNT_MAX },
+		{ "print-psk", .flag = &server->print_psk },
+		{ "reveal-unknown", .flag = &server->reveal_unknown },
+		{ "timeout", .number = &server->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'l':
-			server->listen = optarg;
-			break;
-		case 's':
-			server->socket = optarg;
-			break;
-		case 'd':
-			server->datagram = true;
-			break;
-		case 'p':
-			server->priority = optarg;
-			break;
-		case 'i':
-			server->hint = optarg;
-			break;
-		case 'n':
-			if (!parse_number(optarg, 1, 1000000000, &server->count))
-				return complain_usage("--count: not a number from 1");
-			break;
-		case 'k':
-			server->print_psk = true;
-			break;
-		case 'r':
-			server->psk_flags |= TPMPSK_GNUTLS_REVEAL_UNKNOWN;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &server->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!server->listen)
 		return complain_usage("--listen is needed");
 	if (!server->priority)

@@ -10,7 +10,6 @@
 #include "gnutls-common.h"
 #include "tls-common.h"
 
-#include <getopt.h>
 #include <gnutls/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -175,69 +174,24 @@ static void help(void)
 
 static int parse(struct client *client, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "connect", required_argument, NULL, 'c' },
-		{ "ca", required_argument, NULL, 'a' },
-		{ "host", required_argument, NULL, 'o' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "certificate", required_argument, NULL, 'e' },
-		{ "identity", required_argument, NULL, 'i' },
-		{ "message", required_argument, NULL, 'm' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "resume", no_argument, NULL, 'r' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "connect", .text = &client->connect },
+		{ "ca", .text = &client->ca },
+		{ "host", .text = &client->host },
+		{ "key", .text = &client->key },
+		{ "certificate", .text = &client->certificate },
+		{ "identity", .text = &client->identity },
+		{ "message", .text = &client->message },
+		{ "count", .number = &client->count, .max = COUNT_MAX },
+		{ "resume", .flag = &client->resume },
+		{ "socket", .text = &client->socket },
+		{ "timeout", .number = &client->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'c':
-			client->connect = optarg;
-			break;
-		case 'a':
-			client->ca = optarg;
-			break;
-		case 'o':
-			client->host = optarg;
-			break;
-		case 'k':
-			client->key = optarg;
-			break;
-		case 'e':
-			client->certificate = optarg;
-			break;
-		case 'i':
-			client->identity = optarg;
-			break;
-		case 'm':
-			client->message = optarg;
-			break;
-		case 'n':
-			if (!parse_number(optarg, 1, 1000000000, &client->count))
-				return complain_usage("--count: not a number from 1");
-			break;
-		case 'r':
-			client->resume = true;
-			break;
-		case 's':
-			client->socket = optarg;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &client->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!client->connect || (!client->ca && !client->identity))
 		return complain_usage("--connect and --ca (or --identity) are needed");
 	if (!client->key != !client->certificate || (client->key && client->identity))

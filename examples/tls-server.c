@@ -13,7 +13,6 @@
 #include "tls-common.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <gnutls/crypto.h>
 #include <pthread.h>
 #include <signal.h>
@@ -243,61 +242,22 @@ static void help(void)
 
 static int parse(struct server *server, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "certificate", required_argument, NULL, 'c' },
-		{ "ca", required_argument, NULL, 'a' },
-		{ "psk", no_argument, NULL, 'p' },
-		{ "no-tickets", no_argument, NULL, 'x' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "listen", .text = &server->listen },
+		{ "key", .text = &server->key },
+		{ "certificate", .text = &server->certificate },
+		{ "ca", .text = &server->ca },
+		{ "psk", .flag = &server->psk },
+		{ "no-tickets", .flag = &server->no_tickets },
+		{ "socket", .text = &server->socket },
+		{ "count", .number = &server->count, .max = COUNT_MAX },
+		{ "timeout", .number = &server->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'l':
-			server->listen = optarg;
-			break;
-		case 'k':
-			server->key = optarg;
-			break;
-		case 'c':
-			server->certificate = optarg;
-			break;
-		case 'a':
-			server->ca = optarg;
-			break;
-		case 'p':
-			server->psk = true;
-			break;
-		case 'x':
-			server->no_tickets = true;
-			break;
-		case 's':
-			server->socket = optarg;
-			break;
-		case 'n':
-			if (!parse_number(optarg, 1, 1000000000, &server->count))
-				return complain_usage("--count: not a number from 1");
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &server->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	if (!server->listen || !server->key || !server->certificate)
 		return complain_usage("--listen, --key and --certificate are needed");
 	return EXIT_SUCCESS;

@@ -14,7 +14,6 @@
 #include "jwt.h"
 #include "token.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +32,7 @@ struct client {
 	const char *ca;
 	const char *pin;
 	const char *token; /* to send in place of the right one */
+	const char *jwt;
 	enum token_kind kind;
 	unsigned int timeout_ms;
 	bool bearer;
@@ -267,7 +267,7 @@ static void set_host(struct client *client)
 	snprintf(client->host, sizeof(client->host), "%.*s", (int)size, start);
 }
 
-static int check(const struct client *client)
+static int check(struct client *client)
 {
 	if (!client->connect || !client->id)
 		return complain_usage("--connect and --client are needed");
@@ -278,78 +278,32 @@ static int check(const struct client *client)
 		return complain_usage("--socket and --secret-file exclude each other");
 	if (client->token && strpbrk(client->token, "\r\n"))
 		return complain_usage("--token: not one line");
+	if (client->jwt && !token_kind_parse(client->jwt, &client->kind))
+		return complain_usage("--jwt: not 'sign' or 'encrypt'");
 	return EXIT_SUCCESS;
 }
 
 static int parse(struct client *client, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "connect", required_argument, NULL, 'c' },
-		{ "client", required_argument, NULL, 'i' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "secret-file", required_argument, NULL, 'f' },
-		{ "ca", required_argument, NULL, 'a' },
-		{ "pin", required_argument, NULL, 'p' },
-		{ "jwt", required_argument, NULL, 'j' },
-		{ "bearer", no_argument, NULL, 'b' },
-		{ "token", required_argument, NULL, 'T' },
-		{ "print-token", no_argument, NULL, 'k' },
-		{ "print-ekm", no_argument, NULL, 'e' },
-		{ "timeout", required_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "connect", .text = &client->connect },
+		{ "client", .text = &client->id },
+		{ "socket", .text = &client->socket },
+		{ "secret-file", .text = &client->secret_file },
+		{ "ca", .text = &client->ca },
+		{ "pin", .text = &client->pin },
+		{ "jwt", .text = &client->jwt },
+		{ "bearer", .flag = &client->bearer },
+		{ "token", .text = &client->token },
+		{ "print-token", .flag = &client->print_token },
+		{ "print-ekm", .flag = &client->print_ekm },
+		{ "timeout", .number = &client->timeout_ms, .max = TIMEOUT_MAX_MS },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'c':
-			client->connect = optarg;
-			break;
-		case 'i':
-			client->id = optarg;
-			break;
-		case 's':
-			client->socket = optarg;
-			break;
-		case 'f':
-			client->secret_file = optarg;
-			break;
-		case 'a':
-			client->ca = optarg;
-			break;
-		case 'p':
-			client->pin = optarg;
-			break;
-		case 'j':
-			if (!token_kind_parse(optarg, &client->kind))
-				return complain_usage("--jwt: not 'sign' or 'encrypt'");
-			break;
-		case 'b':
-			client->bearer = true;
-			break;
-		case 'T':
-			client->token = optarg;
-			break;
-		case 'k':
-			client->print_token = true;
-			break;
-		case 'e':
-			client->print_ekm = true;
-			break;
-		case 't':
-			if (!parse_number(optarg, 1, 3600000, &client->timeout_ms))
-				return complain_usage("--timeout: not a number of milliseconds");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	return check(client);
 }
 

@@ -21,7 +21,6 @@
 #include "token.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -46,6 +45,7 @@ struct server {
 	const char *secret_file;
 	const char *cert;
 	const char *cert_key;
+	const char *jwt;
 	enum token_kind kind;
 	unsigned int count; /* 0: no end */
 	struct token_key key;
@@ -330,7 +330,7 @@ static void help(void)
 	       "The keys' purpose is exporter-kdf, and with --jwt exporter-mac.\n");
 }
 
-static int check(const struct server *server)
+static int check(struct server *server)
 {
 	if (!server->listen)
 		return complain_usage("--listen is needed");
@@ -338,58 +338,27 @@ static int check(const struct server *server)
 		return complain_usage("--socket and --secret-file exclude each other");
 	if (!server->cert != !server->cert_key)
 		return complain_usage("--cert and --key go together");
+	if (server->jwt && !token_kind_parse(server->jwt, &server->kind))
+		return complain_usage("--jwt: not 'sign' or 'encrypt'");
 	return EXIT_SUCCESS;
 }
 
 static int parse(struct server *server, int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "listen", required_argument, NULL, 'l' },
-		{ "socket", required_argument, NULL, 's' },
-		{ "secret-file", required_argument, NULL, 'f' },
-		{ "cert", required_argument, NULL, 'c' },
-		{ "key", required_argument, NULL, 'k' },
-		{ "jwt", required_argument, NULL, 'j' },
-		{ "count", required_argument, NULL, 'n' },
-		{ "help", no_argument, NULL, 'h' },
+	const struct argument arguments[] = {
+		{ "listen", .text = &server->listen },
+		{ "socket", .text = &server->socket },
+		{ "secret-file", .text = &server->secret_file },
+		{ "cert", .text = &server->cert },
+		{ "key", .text = &server->cert_key },
+		{ "jwt", .text = &server->jwt },
+		{ "count", .number = &server->count, .max = COUNT_MAX },
 		{ 0 },
 	};
-	int c;
+	int r = parse_arguments(argc, argv, arguments, help);
 
-	while ((c = next_option(argc, argv, options)) != -1) {
-		switch (c) {
-		case 'l':
-			server->listen = optarg;
-			break;
-		case 's':
-			server->socket = optarg;
-			break;
-		case 'f':
-			server->secret_file = optarg;
-			break;
-		case 'c':
-			server->cert = optarg;
-			break;
-		case 'k':
-			server->cert_key = optarg;
-			break;
-		case 'j':
-			if (!token_kind_parse(optarg, &server->kind))
-				return complain_usage("--jwt: not 'sign' or 'encrypt'");
-			break;
-		case 'n':
-			if (!parse_number(optarg, 1, 1000000000, &server->count))
-				return complain_usage("--count: not a number from 1");
-			break;
-		case 'h':
-			help();
-			exit(EXIT_SUCCESS);
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (optind < argc)
-		return complain_usage("unexpected argument '%s'", argv[optind]);
+	if (r != EXIT_SUCCESS)
+		return r;
 	return check(server);
 }
 
