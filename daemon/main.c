@@ -78,7 +78,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 		case ':':
 			return misused(argument, "a value is missing");
 		default:
-			return misused(argument, strchr(argument, '=') && optopt ? "takes no value" : "no such option");
+			return misused(argument, strchr(argument, '=') && optopt
+							 ? "takes no value"
+							 : "no such option");
 		}
 		argument = argv[optind];
 	}

@@ -26,7 +26,7 @@
 
 #define SERVER_ERROR_SIZE 600
 #define REPLY_MAX 384     /* bytes of any reply with a secret; longer ones leave at once */
-#define SERVER_REPLIES 8   /* put off; the client works on these while the rest of its packets is handled */
+#define SERVER_REPLIES 8  /* put off: the client has these while the rest is handled */
 #define SERVER_PACKETS 16 /* read for one user in a round of the loop, then it is others' turn */
 
 struct server;

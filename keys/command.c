@@ -20,8 +20,8 @@ __attribute__((format(printf, 3, 0))) static void tell(
 
 	vsnprintf(text, sizeof(text), format, args);
 	why = text_escape(text);
-	fprintf(stderr, "tpm-psk: %s%s%s: %s%s%s", call->command->name, *subject ? " " : "", subject,
-		word, *why ? ": " : "", why);
+	fprintf(stderr, "tpm-psk: %s%s%s: %s%s%s", call->command->name, *subject ? " " : "",
+		subject, word, *why ? ": " : "", why);
 	if (misused)
 		fprintf(stderr, " (see tpm-psk %s --help)", call->command->name);
 	fputc('\n', stderr);

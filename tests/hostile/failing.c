@@ -191,7 +191,8 @@ static int play(const char *what, unsigned n, int descriptors)
 
 	inject->started = 0;
 	scene_built("daemon/tpm-pskd", program, sizeof(program));
-	cr_assert_eq(command_start(&scene.daemon, args, &(struct command_options){ .env = env }), 0);
+	cr_assert_eq(
+		command_start(&scene.daemon, args, &(struct command_options){ .env = env }), 0);
 	ready = command_wait_err(scene.daemon, "ready:", COMMAND_DEADLINE_MS) == 0;
 	if (ready) {
 		inject->started = 1;
@@ -222,8 +223,8 @@ static void set_up(void)
 	map_inject();
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s/tests/inject/inject.so",
 		getenv("TPMPSK_BUILD"));
-	cr_assert_eq(scene_init(&scene, &(struct scene_options){
-						.tcti = name, .config = "{\"audit\":\"off\"}" }),
+	cr_assert_eq(scene_init(&scene, &(struct scene_options){ .tcti = name,
+						.config = "{\"audit\":\"off\"}" }),
 		0);
 	cr_assert_eq(make("kept"), TPMPSK_STATUS_OK);
 	cr_assert_eq(scene_stop(&scene, NULL), 0);
