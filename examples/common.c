@@ -179,7 +179,7 @@ int parse_arguments(int argc, char *argv[], const struct argument arguments[], v
 	struct option options[ARGUMENTS_MAX + 2] = { 0 };
 	int n, at, c, r = EXIT_SUCCESS;
 
-	for (n = 0; arguments[n].name && n < ARGUMENTS_MAX; n++) {
+	for (n = 0; n < ARGUMENTS_MAX && arguments[n].name; n++) {
 		options[n].name = arguments[n].name;
 		options[n].has_arg = arguments[n].flag ? no_argument : required_argument;
 	}
