@@ -102,7 +102,7 @@ static void send_replies(struct server *s, struct conn *c)
 	r->n = 0;
 }
 
-/* Whether the reply is put off; those before it have left in any case. */
+/* True: taken, and to leave with others. False: it has to leave by itself; what was taken before has left. */
 static bool put_off(struct server *s, struct conn *c, const uint8_t *packet, size_t len)
 {
 	struct replies *r = &s->replies;

@@ -25,9 +25,9 @@
 #include <stdint.h>
 
 #define SERVER_ERROR_SIZE 600
-#define REPLY_MAX 384     /* bytes of any reply with a secret; longer ones leave at once */
-#define SERVER_REPLIES 8  /* put off: the client has these while the rest is handled */
-#define SERVER_PACKETS 16 /* read for one user in a round of the loop, then it is others' turn */
+#define SERVER_REPLY_MAX 384 /* bytes of any reply with a secret; longer ones leave at once */
+#define SERVER_REPLIES 8     /* put off: the client has these while the rest is handled */
+#define SERVER_PACKETS 16    /* read for one user in a round of the loop, then it is others' turn */
 
 struct server;
 
@@ -42,7 +42,7 @@ struct replies {
 	unsigned n;
 	struct {
 		size_t len;
-		uint8_t packet[REPLY_MAX]; /* wiped when it has left */
+		uint8_t packet[SERVER_REPLY_MAX]; /* wiped when it has left */
 	} of[SERVER_REPLIES];
 };
 

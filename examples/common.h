@@ -47,7 +47,7 @@ void linger(int fd);
 /* A number from min to max; false when it is none. */
 bool parse_number(const char *text, unsigned int min, unsigned int max, unsigned int *ret);
 
-/* An option, and where what it says goes: one of these. The last in a table has no name. */
+/* An option, and where what it says goes: one of these. At most ARGUMENTS_MAX in a table, and one without a name behind them. */
 struct argument {
 	const char *name;
 	bool *flag;

@@ -12,8 +12,8 @@
  * go on with others while the daemon is asked for one's PSK.
  *
  * A static PSK asks nobody. What asking costs when there is no work in the answer, but a process
- * that is put to sleep for it and woken, has a row of its own. It is the most that a derivation which
- * is waited for can reach, so what is to be reached is asked of the event loops, which wait for none.
+ * that is put to sleep for it and woken, has a row of its own. Both forms have the same target; that
+ * row says how near to it a derivation can come that is waited for.
  */
 #include "client-lib/tpmpsk-gnutls.h"
 #include "tests/bench/crew.h"
@@ -32,8 +32,8 @@
 #include <unistd.h>
 
 #define PAIRS 8
-#define LOOPS 4
-#define CONNECTIONS 16
+#define LOOPS 4 /* pairs of event loops; with two, the processors are not busy all the time */
+#define CONNECTIONS 16 /* of each */
 /* What tpmpsk-gnutls.h recommends, without TLS 1.2. */
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 #define ECHO_SIZE 98 /* bytes of a session identity, a PSK and what is around them */
@@ -232,7 +232,7 @@ static int pair(struct crew_worker *w)
 	return r == 0 ? 0 : -EPROTO;
 }
 
-/* One end of an event loop's, on what end_init() gives the other form; fds is closed at the end. */
+/* One end of a pair of loops, on what end_init() gives the other form. Closes the descriptors. */
 static int end_loop(
 	struct end *e, const struct source *source, const int *fds, struct crew_worker *w)
 {
@@ -391,7 +391,10 @@ static const struct bench_row rows[N_ROWS] = {
 	[ECHO] = { .name = "static PSK, an echo asked for it",
 		.measure = measure_echo,
 		.base = &rows[STATIC] },
-	[EPOCH] = { .name = "session identity, epoch", DAEMON("epoch"), .base = &rows[STATIC] },
+	[EPOCH] = { .name = "session identity, epoch",
+		DAEMON("epoch"),
+		.base = &rows[STATIC],
+		.ratio_min = 0.9 },
 	[EPOCH_OF_ECHO] = { .name = "  the same, against the echo",
 		.same = &rows[EPOCH],
 		.base = &rows[ECHO] },

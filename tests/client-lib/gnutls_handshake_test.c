@@ -23,44 +23,15 @@ static void begin(void)
 
 TestSuite(gnutls_handshake, .init = begin, .fini = gnutls_run_end, .timeout = 100);
 
-static void shake_with_every_version(void)
-{
-	static const struct {
-		const char *client, *server;
-		gnutls_protocol_t version;
-	} cases[] = {
-		{ TLS12 "+PSK", NULL, GNUTLS_TLS1_2 },
-		{ TLS12 "+DHE-PSK", NULL, GNUTLS_TLS1_2 },
-		{ TLS12 "+ECDHE-PSK", NULL, GNUTLS_TLS1_2 },
-		{ TLS13 "+PSK", NULL, GNUTLS_TLS1_3 },
-		{ TLS13 "+DHE-PSK", NULL, GNUTLS_TLS1_3 },
-		{ TLS13 "+ECDHE-PSK", NULL, GNUTLS_TLS1_3 },
-		{ BOTH "+ECDHE-PSK:+DHE-PSK:+PSK", NULL, GNUTLS_TLS1_3 },
-		{ BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", GNUTLS_TLS1_2 },
-		{ TLS12 "+PSK", BOTH "+ECDHE-PSK:+PSK", GNUTLS_TLS1_2 },
-		{ CLIENT_RETRY, SERVER_RETRY, GNUTLS_TLS1_3 },
-	};
-	uint8_t last[32] = { 0 };
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct run run = handshake_between(
-			cases[i].client, cases[i].server, known, strlen(known), 0);
-
-		assert_agreed(&run, cases[i].version);
-		cr_assert_arr_neq(run.client_psk, last, 32);
-		memcpy(last, run.client_psk, 32);
-	}
-}
-
 Test(gnutls_handshake, gives_both_ends_the_same_psk_with_every_version)
 {
-	shake_with_every_version();
+	assert_every_version_agrees();
 }
 
 Test(gnutls_handshake, takes_what_comes_byte_after_byte)
 {
 	manner.piecemeal = true;
-	shake_with_every_version();
+	assert_every_version_agrees();
 }
 
 Test(gnutls_handshake, asks_for_no_session_identity_when_there_is_no_tls_1_3)

@@ -372,6 +372,36 @@ void assert_agreed(const struct run *run, gnutls_protocol_t version)
 	cr_assert_eq(run->version, version);
 }
 
+void assert_every_version_agrees(void)
+{
+	static const struct {
+		const char *client, *server;
+		gnutls_protocol_t version;
+		bool has_dh;
+	} cases[] = {
+		{ TLS12 "+PSK", NULL, GNUTLS_TLS1_2, false },
+		{ TLS12 "+DHE-PSK", NULL, GNUTLS_TLS1_2, true },
+		{ TLS12 "+ECDHE-PSK", NULL, GNUTLS_TLS1_2, true },
+		{ TLS13 "+PSK", NULL, GNUTLS_TLS1_3, false },
+		{ TLS13 "+DHE-PSK", NULL, GNUTLS_TLS1_3, true },
+		{ TLS13 "+ECDHE-PSK", NULL, GNUTLS_TLS1_3, true },
+		{ BOTH "+ECDHE-PSK:+DHE-PSK:+PSK", NULL, GNUTLS_TLS1_3, true },
+		{ BOTH "+ECDHE-PSK", TLS12 "+ECDHE-PSK", GNUTLS_TLS1_2, true },
+		{ TLS12 "+PSK", BOTH "+ECDHE-PSK:+PSK", GNUTLS_TLS1_2, false },
+		{ CLIENT_RETRY, SERVER_RETRY, GNUTLS_TLS1_3, true },
+	};
+	uint8_t last[32] = { 0 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct run run = handshake_between(cases[i].client, cases[i].server, "known", 5, 0);
+
+		assert_agreed(&run, cases[i].version);
+		cr_assert_eq(run.has_dh, cases[i].has_dh);
+		cr_assert_arr_neq(run.client_psk, last, 32);
+		memcpy(last, run.client_psk, 32);
+	}
+}
+
 void assert_same_failure(const struct run *a, const struct run *b)
 {
 	cr_assert_lt(a->client_result, 0);

@@ -67,7 +67,7 @@ extern struct manner {
 int run_server_psk(gnutls_session_t session, const gnutls_datum_t *username, gnutls_datum_t *key);
 extern gnutls_psk_server_credentials_function2 *server_callback;
 
-/* Does what run says; takes over the client's credentials, NULL for those of the library. */
+/* Does what run says, and frees the client's credentials. */
 void run_with(struct run *run, gnutls_psk_client_credentials_t credentials);
 struct run handshake_between(const char *priority, const char *server_priority,
 	const void *identity, size_t len, unsigned int flags);
@@ -75,6 +75,8 @@ struct run handshake(const char *priority, const void *identity, size_t len, uns
 struct run handshake_as(const char *priority, const char *identity, unsigned int flags);
 
 void assert_agreed(const struct run *run, gnutls_protocol_t version);
+/* One run with each version and key exchange, each with another PSK. */
+void assert_every_version_agrees(void);
 void assert_same_failure(const struct run *a, const struct run *b);
 
 #endif

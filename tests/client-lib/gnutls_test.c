@@ -14,29 +14,7 @@ TestSuite(gnutls, .init = gnutls_run_begin, .fini = gnutls_run_end);
 
 Test(gnutls, both_ends_get_the_same_psk_with_every_key_exchange)
 {
-	static const struct {
-		const char *priority;
-		gnutls_protocol_t version;
-		bool has_dh;
-	} cases[] = {
-		{ TLS12 "+PSK", GNUTLS_TLS1_2, false },
-		{ TLS12 "+DHE-PSK", GNUTLS_TLS1_2, true },
-		{ TLS12 "+ECDHE-PSK", GNUTLS_TLS1_2, true },
-		{ TLS13 "+PSK", GNUTLS_TLS1_3, false },
-		{ TLS13 "+DHE-PSK", GNUTLS_TLS1_3, true },
-		{ TLS13 "+ECDHE-PSK", GNUTLS_TLS1_3, true },
-		{ BOTH "+ECDHE-PSK:+DHE-PSK:+PSK", GNUTLS_TLS1_3, true },
-	};
-	uint8_t last[32] = { 0 };
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct run run = handshake_as(cases[i].priority, "known", 0);
-
-		assert_agreed(&run, cases[i].version);
-		cr_assert_eq(run.has_dh, cases[i].has_dh);
-		cr_assert_arr_neq(run.client_psk, last, 32);
-		memcpy(last, run.client_psk, 32);
-	}
+	assert_every_version_agrees();
 }
 
 Test(gnutls, one_handshake_falls_back_to_tls_1_2)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The last byte of a record is lost when it is as long as the space for it. */
+/* The last byte of a record goes on changed when it takes up the last of the space for it. */
 #include "client-lib/gnutls_inbox.h"
 
 size_t __real_tpmpsk_inbox_take(struct tpmpsk_inbox *b, void *data, size_t size);
